@@ -1,0 +1,1 @@
+"""Run any command, in any Docker image, on any git repository, in your own AWS account."""

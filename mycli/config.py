@@ -1,0 +1,182 @@
+"""The user's configuration: ~/.mycli/config.yaml, its profiles, and the environment over it.
+
+    api_endpoint: https://abc.execute-api.us-east-1.amazonaws.com/prod/execute
+    api_key: sk_live_...
+    region: us-east-1
+    profiles:
+      staging: {api_endpoint: ..., api_key: ..., region: ...}
+
+What stands at the top is the profile `default`. The file is 0600 and written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from mycli.errors import ConfigError
+
+DEFAULT_PROFILE = "default"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """How to reach one stack. daemon_secret is set only for a stack on this machine."""
+
+    api_endpoint: str
+    api_key: str = dataclasses.field(repr=False)
+    region: str = ""
+    stack_name: str = "mycli"
+    daemon_secret: str = dataclasses.field(default="", repr=False)
+
+    @property
+    def is_local(self) -> bool:
+        return bool(self.daemon_secret)
+
+
+_PROFILE_KEYS = tuple(item.name for item in dataclasses.fields(Profile))
+
+
+def home() -> Path:
+    """The folder of everything mycli keeps for this user: `MYCLI_HOME`, or ~/.mycli."""
+    return Path(os.environ.get("MYCLI_HOME") or Path.home() / ".mycli")
+
+
+def config_path() -> Path:
+    return home() / "config.yaml"
+
+
+def load_profile(name: str | None = None) -> Profile:
+    """The profile to use: `name`, else `MYCLI_PROFILE`, else `default`.
+
+    MYCLI_API_ENDPOINT and MYCLI_API_KEY stand over the file (for CI); an endpoint from the
+    environment never gets the key of the file. Raises ConfigError.
+    """
+    endpoint = os.environ.get("MYCLI_API_ENDPOINT", "")
+    key = os.environ.get("MYCLI_API_KEY", "")
+    if endpoint:
+        if not key:
+            raise ConfigError("MYCLI_API_ENDPOINT is set, MYCLI_API_KEY is not", "set both")
+        return Profile(api_endpoint=endpoint, api_key=key)
+    wanted = name or os.environ.get("MYCLI_PROFILE") or DEFAULT_PROFILE
+    profiles = load_profiles()
+    if wanted not in profiles:
+        raise _no_such_profile(wanted, profiles)
+    profile = profiles[wanted]
+    return dataclasses.replace(profile, api_key=key) if key else profile
+
+
+def _no_such_profile(wanted: str, profiles: Mapping[str, Profile]) -> ConfigError:
+    if not profiles:
+        return ConfigError(
+            "mycli is not configured yet",
+            "run `mycli init`, or `mycli configure` if a stack is there already",
+        )
+    known = ", ".join(sorted(profiles))
+    return ConfigError(f"there is no profile {wanted!r} in {config_path()}", f"there is: {known}")
+
+
+def load_profiles() -> dict[str, Profile]:
+    """Every profile in the file, by name; none where there is no file. Raises ConfigError."""
+    path = config_path()
+    document = read_yaml(path) if path.exists() else {}
+    named = document.pop("profiles", None) or {}
+    if not isinstance(named, dict):
+        raise ConfigError(f"{path}: profiles must be a mapping of names to profiles")
+    tables = {DEFAULT_PROFILE: document, **named} if document else named
+    return {str(name): _parse_profile(path, str(name), table) for name, table in tables.items()}
+
+
+def _parse_profile(path: Path, name: str, table: object) -> Profile:
+    where = f"{path}: profile {name}"
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where}: must be a mapping")
+    fields = cast("dict[str, object]", table)
+    known = (*_PROFILE_KEYS, "profiles") if name == DEFAULT_PROFILE else _PROFILE_KEYS
+    refuse_unknown_keys(where, fields, known)
+    for key, value in fields.items():
+        if not isinstance(value, str):
+            raise ConfigError(f"{where}: {key} must be text")
+    missing = [key for key in ("api_endpoint", "api_key") if not fields.get(key)]
+    if missing:
+        raise ConfigError(f"{where}: {missing[0]} is missing", "run `mycli configure`")
+    return Profile(**cast("dict[str, str]", fields))
+
+
+def save_profile(profile: Profile, name: str = DEFAULT_PROFILE) -> None:
+    """Add the profile to the file, or replace it there."""
+    _write_profiles({**load_profiles(), name: profile})
+
+
+def remove_profile(name: str) -> None:
+    """Take the profile out of the file; the file goes with its last profile."""
+    profiles = load_profiles()
+    profiles.pop(name, None)
+    if profiles:
+        _write_profiles(profiles)
+    else:
+        config_path().unlink(missing_ok=True)
+
+
+def _write_profiles(profiles: Mapping[str, Profile]) -> None:
+    import yaml
+
+    tables = {
+        name: {key: value for key, value in dataclasses.asdict(profile).items() if value}
+        for name, profile in profiles.items()
+    }
+    document: dict[str, Any] = dict(tables.pop(DEFAULT_PROFILE, {}))
+    if tables:
+        document["profiles"] = tables
+    write_private(config_path(), yaml.safe_dump(document, sort_keys=False).encode())
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read, whole or not at all. Makes its folder (0700)."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:  # mkstemp made it 0600
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(draft).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(draft).unlink()
+        raise
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, {} where it is empty. Raises ConfigError with the line."""
+    import yaml
+
+    try:
+        document: object = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
+        raise ConfigError(f"{path}:{line} {error.problem}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: must be a mapping of keys to values")
+    return cast("dict[str, Any]", document)
+
+
+def refuse_unknown_keys(where: str, found: Iterable[object], known: Iterable[str]) -> None:
+    """Raise a ConfigError that names the first unknown key and the nearest right one."""
+    names = list(known)
+    for key in found:
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, n=1)
+            hint = f"did you mean {near[0]}?" if near else "known keys: " + ", ".join(names)
+            raise ConfigError(f"{where}: unknown key {key!r}", hint)

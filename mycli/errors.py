@@ -1,0 +1,72 @@
+"""Every error that mycli raises on purpose.
+
+MycliError
+ ├── UsageError             2    a flag, an argument or a field that cannot be
+ ├── ConfigError            2    a config or project file that cannot be read or understood
+ ├── EndpointError          125  the endpoint cannot be reached, or is not the one it should be
+ ├── ApiError               125  the endpoint answered with an error; `status` is the HTTP status
+ │    ├── Unauthorized           401
+ │    ├── ExecutionNotFound      404
+ │    └── Throttled              429
+ ├── ExecutionFailed        125  an execution ended without an exit code
+ ├── StackError             125  a stack could not be made, changed or destroyed
+ └── LocalAccountError      125  the account on this machine could not do what was asked
+
+Each carries one line that says what happened, a hint that says what to do, and the exit code of
+the command line. 124 and the command's own exit codes are no errors of mycli.
+"""
+
+from __future__ import annotations
+
+
+class MycliError(Exception):
+    exit_code = 125
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(MycliError):
+    exit_code = 2
+
+
+class ConfigError(MycliError):
+    exit_code = 2
+
+
+class EndpointError(MycliError):
+    pass
+
+
+class ApiError(MycliError):
+    def __init__(self, status: int, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
+class Unauthorized(ApiError):
+    pass
+
+
+class ExecutionNotFound(ApiError):
+    pass
+
+
+class Throttled(ApiError):
+    def __init__(self, status: int, message: str, hint: str, retry_after_seconds: float) -> None:
+        super().__init__(status, message, hint)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ExecutionFailed(MycliError):
+    pass
+
+
+class StackError(MycliError):
+    pass
+
+
+class LocalAccountError(MycliError):
+    pass

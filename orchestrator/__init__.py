@@ -1,0 +1,1 @@
+"""The Lambda function: exactly this folder and bcrypt go into its zip."""
