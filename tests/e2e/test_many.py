@@ -1,0 +1,57 @@
+"""Many at once, many in a row, and two stacks beside each other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .conftest import Machine, new_machine
+
+
+def test_eight_at_once(machine: Machine) -> None:
+    processes = [
+        machine.start("exec", "-f", "--skip-git", f"echo {number}; exit {number}")
+        for number in range(8)
+    ]
+    for number, process in enumerate(processes):
+        out, err = process.communicate(timeout=120)
+        assert (process.returncode, out.decode()) == (number, f"{number}\n"), err
+
+
+def test_forty_in_a_row(machine: Machine) -> None:
+    from mycli import Client
+
+    with machine_client(machine) as client:
+        assert isinstance(client, Client)
+        for number in range(40):
+            run = client.exec(f"echo number {number}; exit {number}", skip_git=True)
+            assert list(run.logs()) == [f"number {number}"]
+            assert run.wait() == number
+
+
+def machine_client(machine: Machine):
+    import yaml
+
+    from mycli import Client
+
+    config = yaml.safe_load((machine.home / "config.yaml").read_text())
+    return Client(endpoint=config["api_endpoint"], api_key=config["api_key"])
+
+
+def test_two_stacks_in_one_account(tmp_path: Path) -> None:
+    machine = new_machine(tmp_path)
+    for stack in ("mycli", "second"):
+        made = machine.run("init", "--local", "--force", "--runtime", "process", "--stack-name", stack)
+        assert made.code == 0, made
+    first = ("--skip-git", "--image", "alpine:3.20")
+    assert machine.run("exec", "--wait", *first, "true").code == 0
+    assert machine.run("exec", "--wait", *first, "--profile", "second", "true").code == 0
+    gone = machine.run("destroy", "--force", "--stack-name", "second")
+    assert gone.code == 0, gone
+    answer = json.loads(machine.run("exec", "--json", *first, "exit 5").stdout)
+    assert answer["task_definition_cached"] is True
+    assert machine.run("logs", "-f", answer["execution_id"]).code == 5
+    assert machine.run("list", "--profile", "second").code == 2
+    assert machine.run("destroy", "--force").code == 0
+    assert not (machine.home / "local").exists()
+    assert not (machine.home / "config.yaml").exists()

@@ -1,0 +1,115 @@
+"""status, logs, stop and list, on real executions."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from .conftest import Machine
+
+
+def started(machine: Machine, *args: str) -> str:
+    return machine.json("exec", "--skip-git", *args)["execution_id"]
+
+
+def status_until(machine: Machine, execution: str, wanted: str) -> dict[str, Any]:
+    """The status once it is `wanted`; half a minute at most."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        status = machine.json("status", execution)
+        if status["status"] == wanted:
+            return status
+    raise AssertionError(f"{execution} is not {wanted}: {status}")
+
+
+def test_an_execution_is_known_by_its_id_and_by_its_arn(machine: Machine) -> None:
+    answer = machine.json("exec", "--skip-git", "echo known")
+    execution, arn = answer["execution_id"], answer["task_arn"]
+    assert answer["status"] == "starting"
+    by_id = status_until(machine, execution, "STOPPED")
+    assert by_id == machine.json("status", arn)
+    assert (by_id["exit_code"], by_id["command"]) == (0, "echo known")
+    assert by_id["started_at"] <= by_id["stopped_at"]
+    assert machine.run("logs", execution).out == machine.run("logs", arn).out
+    assert " UTC | known\n" in machine.run("logs", execution).out
+
+
+def test_a_running_execution_is_stopped(machine: Machine) -> None:
+    execution = started(machine, "echo up; sleep 300")
+    status_until(machine, execution, "RUNNING")
+    assert machine.run("stop", execution, "--reason", "enough of it").code == 0
+    status = status_until(machine, execution, "STOPPED")
+    assert status["exit_code"] == 143
+    assert "enough of it" in status["stopped_reason"]
+    assert machine.run("stop", execution).code == 0, "stopping twice is no error"
+
+
+def test_logs_follow_an_execution_that_runs(machine: Machine) -> None:
+    execution = started(machine, "for i in 1 2 3; do echo line $i; sleep 0.3; done; exit 3")
+    ran = machine.run("logs", "-f", execution)
+    assert ran.code == 3, ran
+    assert [line for line in ran.out.splitlines() if "line" in line.split("|")[-1]][0].endswith(
+        "| line 1"
+    )
+
+
+def test_list_shows_the_newest_first_and_pages(machine: Machine) -> None:
+    mine = [started(machine, f"echo {number}") for number in range(3)]
+    listed = [item["execution_id"] for item in machine.json("list", "--limit", "3")["executions"]]
+    assert set(mine) >= set(listed[:1])
+    assert len(listed) == 3
+    everything = machine.json("list", "--limit", "100")["executions"]
+    assert {item["execution_id"] for item in everything} >= set(mine)
+    assert machine.run("list", "--since", "1h").code == 0
+
+
+def test_an_execution_that_is_not_there(machine: Machine) -> None:
+    for verb in ("status", "logs", "stop"):
+        ran = machine.run(verb, "0123456789ab")
+        assert ran.code == 125, ran
+        assert ran.out == ""
+        assert "0123456789ab" in ran.err
+        assert "Traceback" not in ran.err
+
+
+def test_a_wrong_key_is_refused(machine: Machine, tmp_path: Path) -> None:
+    stranger = Machine(tmp_path, machine.folder, endpoint_of(machine) | {"MYCLI_API_KEY": "sk_live_" + "0" * 64})
+    ran = stranger.run("list")
+    assert ran.code == 125, ran
+    assert "unauthorized" in ran.err
+
+
+def endpoint_of(machine: Machine) -> dict[str, str]:
+    import yaml
+
+    config = yaml.safe_load((machine.home / "config.yaml").read_text())
+    return {"MYCLI_API_ENDPOINT": config["api_endpoint"], "MYCLI_API_KEY": config["api_key"]}
+
+
+def test_the_environment_configures_a_ci_job(machine: Machine, tmp_path: Path) -> None:
+    job = Machine(tmp_path, machine.folder, endpoint_of(machine))
+    assert job.follow("echo from ci").out == "from ci\n"
+
+
+def test_an_error_under_json_is_a_document(machine: Machine) -> None:
+    ran = machine.run("status", "0123456789ab", "--json")
+    assert ran.code == 125
+    assert "0123456789ab" in json.loads(ran.stdout)["error"]
+
+
+def test_configure_checks_the_key_before_it_saves(machine: Machine, tmp_path: Path) -> None:
+    reached = endpoint_of(machine)
+    other = Machine(tmp_path / "other", machine.folder)
+    wrong = other.run(
+        "configure", "--endpoint", reached["MYCLI_API_ENDPOINT"], stdin="sk_live_" + "0" * 64
+    )
+    assert wrong.code == 125, wrong
+    assert not (other.home / "config.yaml").exists()
+    right = other.run(
+        "configure", "--endpoint", reached["MYCLI_API_ENDPOINT"], stdin=reached["MYCLI_API_KEY"]
+    )
+    assert right.code == 0, right
+    assert reached["MYCLI_API_KEY"] not in right.out + right.err
+    assert other.follow("echo configured").out == "configured\n"
