@@ -1,0 +1,106 @@
+"""What ECS's description of a task says about its execution.
+
+The same words come from RunTask, DescribeTasks, StopTask and the Task State Change event; only the
+times are datetimes in some and text in the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from orchestrator.records import Observation, iso
+from orchestrator.wire import CONTAINER_NAME, STATUSES
+
+_ORDINARY_END = "Essential container in task exited"
+_KILLED_EXIT_CODE = 137
+
+# The first that is found in the reason is added to it.
+_HINTS = (
+    ("matching platform", "the image was not built for this stack's architecture"),
+    (
+        "CannotPullContainerError",
+        "check the image's name and tag, and that this stack may pull it from its registry",
+    ),
+    (
+        "ResourceInitializationError",
+        "AWS could not set the task up: check the stack's network, its execution role and its git "
+        "credentials",
+    ),
+    ("OutOfMemory", "the command needed more memory than it had: ask for more"),
+    ("exec format error", "the image was not built for this stack's architecture"),
+    ("no such file or directory", "the image needs a shell at /bin/sh"),
+    ("CannotStartContainerError", "the image could not be started: it needs a shell at /bin/sh"),
+    ("CannotCreateContainerError", "AWS could not make the container: run it again"),
+    ("ContainerRuntime", "AWS could not run the container: run it again"),
+    ("CannotInspectContainerError", "AWS lost sight of the container: run it again"),
+    ("InternalError", "this is a fault on AWS's side: run it again"),
+    ("Spot", "AWS took its Spot capacity back: run it again"),
+    ("Capacity is unavailable", "AWS has no room for it now: run it again later"),
+    ("network interface", "AWS could not attach the network: run it again"),
+)
+
+
+def observe(task: Mapping[str, Any], now: float) -> Observation:
+    """How far the task is, and all that is known of it. now stands in for a missing end time.
+
+    Raises KeyError for what is not the description of a task.
+    """
+    status = "STOPPED" if task["lastStatus"] == "DELETED" else str(task["lastStatus"])
+    fields: dict[str, str | int | None] = {
+        "task_arn": str(task["taskArn"]),
+        "capacity_provider": task.get("capacityProviderName"),
+        "started_at": _time(task.get("startedAt")),
+    }
+    if task.get("desiredStatus") == "STOPPED" or status == "STOPPED":
+        fields["desired_status"] = "STOPPED"
+    if status == "STOPPED":
+        exit_code, reason = _ending(task)
+        fields |= {
+            "stopped_at": _time(task.get("stoppedAt")) or iso(now),
+            "exit_code": exit_code,
+            "stopped_reason": reason,
+        }
+    known = {name: value for name, value in fields.items() if value not in (None, "")}
+    return Observation(status=status if status in STATUSES else STATUSES[0], fields=known)
+
+
+def lost(reason: str, task_arn: str | None, stopped_at: float | None) -> Observation:
+    """An execution that ended without an exit code, and not by ECS's account of its task."""
+    fields = {"desired_status": "STOPPED", "stopped_reason": with_hint(reason)}
+    if task_arn is not None:
+        fields["task_arn"] = task_arn
+    if stopped_at is not None:
+        fields["stopped_at"] = iso(stopped_at)
+    return Observation(status="STOPPED", fields=fields)
+
+
+def _ending(task: Mapping[str, Any]) -> tuple[int | None, str | None]:
+    """The command's exit code and why it ended; a missing exit code always has a reason."""
+    containers = task.get("containers", [])
+    executor = next((item for item in containers if item.get("name") == CONTAINER_NAME), {})
+    exit_code = executor.get("exitCode")
+    said = [task.get("stoppedReason"), executor.get("reason")]
+    reasons = [reason for reason in said if reason and reason != _ORDINARY_END]
+    if task.get("stopCode") == "SpotInterruption" and "Spot" not in " ".join(reasons):
+        reasons.insert(0, "SpotInterruption")
+    reason = ": ".join(dict.fromkeys(reasons))
+    if exit_code is None:
+        return None, with_hint(reason or "the container ended without an exit code")
+    if exit_code == _KILLED_EXIT_CODE and "OutOfMemory" in reason:
+        reason = f"killed for using too much memory: {reason}"
+    return int(exit_code), with_hint(reason) or None
+
+
+def with_hint(reason: str) -> str:
+    """The reason and, where it is a well-known one, what to do."""
+    hint = next((hint for known, hint in _HINTS if known in reason), "")
+    return f"{reason} ({hint})" if hint else reason
+
+
+def _time(value: datetime | str | None) -> str | None:
+    if not value:
+        return None
+    time = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return iso(time.timestamp())

@@ -1,0 +1,278 @@
+"""The table of executions: one item each, found by id, by month or by task.
+
+Environment values, keys and credentials are never stored. An execution's status only moves
+forward, and once it is STOPPED nothing of it changes, whatever comes in and in whatever order.
+Other items of the table: `closing` (while it is there, nothing new starts) and `request#...`,
+which remembers what a repeatable request started.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from orchestrator import refusals
+from orchestrator.settings import Runtime
+from orchestrator.wire import STATUSES, WireError
+
+KEPT_SECONDS = 90 * 24 * 3600
+CREATE_TRIES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One execution. Times are ISO 8601 in UTC, to the second; architecture is ECS's word.
+
+    desired_status is set once the task is to stop. exit_code stays None where the container never
+    ran or was lost: stopped_reason says why.
+    """
+
+    execution_id: str
+    created_at: str
+    status: str = "starting"
+    desired_status: str | None = None
+    command: str
+    image: str
+    repo: str | None = None
+    branch: str | None = None
+    cpu: int
+    memory: int
+    architecture: str
+    task_definition: str
+    task_definition_cached: bool
+    task_arn: str | None = None
+    capacity_provider: str | None = None
+    started_at: str | None = None
+    stopped_at: str | None = None
+    exit_code: int | None = None
+    stopped_reason: str | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.status == "STOPPED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """What was seen of an execution: how far it is, and the fields of its record that are known.
+
+    Every field is written once: a value that is there stays.
+    """
+
+    status: str
+    fields: Mapping[str, str | int]
+
+    def adds_to(self, record: Record) -> bool:
+        news = any(getattr(record, name) != value for name, value in self.fields.items())
+        return not record.finished and (_rank(self.status) > _rank(record.status) or news)
+
+
+def iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def seconds_of(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()
+
+
+def created_seconds(execution_id: str) -> int:
+    """When the execution was made: the first 8 hex digits of its id."""
+    return int(execution_id[:8], 16)
+
+
+def month_of(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m")
+
+
+def create(
+    runtime: Runtime, fields: Mapping[str, Any], request_id: str | None, digest: str
+) -> tuple[Record | None, dict[str, Any]]:
+    """Write a new execution, under an id of its own; one call to AWS.
+
+    Answers (the record, {}), or (None, the `request#` item) where this request_id was used before.
+    Raises WireError: 409 while the stack is being destroyed, 429 where others write too much.
+    """
+    for _ in range(CREATE_TRIES):
+        now = int(runtime.now())
+        execution_id = f"{now:08x}{runtime.random_hex(2)}"
+        record = Record(execution_id=execution_id, created_at=iso(now), **fields)
+        try:
+            runtime.dynamodb.transact_write_items(
+                TransactItems=_new_items(runtime, record, now, request_id, digest)
+            )
+        except ClientError as error:
+            reasons = refusals.cancellation_reasons(error)
+            closing, taken, *repeated = [_condition_failed(reason) for reason in reasons] or [0, 0]
+            if closing:
+                raise WireError(
+                    409, "this stack is being destroyed", "it takes no new executions"
+                ) from None
+            if any(repeated):
+                return None, _from_item(reasons[2]["Item"])
+            if not taken:
+                if not any(reason.get("Code") == "TransactionConflict" for reason in reasons):
+                    raise
+                # Every exec checks the same `closing` item, and DynamoDB refuses the one of two
+                # transactions that meet there instead of queueing it.
+                runtime.sleep(int(runtime.random_hex(1), 16) / 2560)  # up to 0.1 s
+        else:
+            return record, {}
+    raise WireError(
+        429,
+        "too many executions start at this moment",
+        "try again in a moment",
+        retry_after_seconds=refusals.THROTTLED_RETRY_SECONDS,
+    )
+
+
+def _new_items(
+    runtime: Runtime, record: Record, now: int, request_id: str | None, digest: str
+) -> list[dict[str, Any]]:
+    table = runtime.settings.table
+    absent = {"TableName": table, "ConditionExpression": "attribute_not_exists(execution_id)"}
+    expires = {"expires_at": now + KEPT_SECONDS}
+    item = dataclasses.asdict(record) | {"month": month_of(now)} | expires
+    items: list[dict[str, Any]] = [
+        {"ConditionCheck": {**absent, "Key": _key("closing")}},
+        {"Put": {**absent, "Item": _to_item(item)}},
+    ]
+    if request_id is not None:
+        pointer = {
+            "execution_id": f"request#{request_id}",
+            "started": record.execution_id,
+            "digest": digest,
+        }
+        on_failure = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        items.append({"Put": {**absent, **on_failure, "Item": _to_item(pointer | expires)}})
+    return items
+
+
+def _condition_failed(reason: Mapping[str, Any]) -> bool:
+    return reason.get("Code") == "ConditionalCheckFailed"
+
+
+def read(runtime: Runtime, execution_id: str) -> Record | None:
+    found = runtime.dynamodb.get_item(
+        TableName=runtime.settings.table, Key=_key(execution_id), ConsistentRead=True
+    )
+    return _to_record(found["Item"]) if "Item" in found else None
+
+
+def read_by_task(runtime: Runtime, task_arn: str) -> Record | None:
+    """The execution of this task; the index follows the table by a moment."""
+    found = runtime.dynamodb.query(
+        TableName=runtime.settings.table,
+        IndexName="by-task",
+        KeyConditionExpression="task_arn = :task_arn",
+        ExpressionAttributeValues=_to_item({":task_arn": task_arn}),
+    )["Items"]
+    return _to_record(found[0]) if found else None
+
+
+def page_of_month(
+    runtime: Runtime, month: str, low: str, high: str, limit: int
+) -> tuple[list[Record], bool]:
+    """Executions of a month with low <= id <= high, newest first, and whether there are more."""
+    found = runtime.dynamodb.query(
+        TableName=runtime.settings.table,
+        IndexName="by-month",
+        KeyConditionExpression="#month = :month AND execution_id BETWEEN :low AND :high",
+        ExpressionAttributeNames={"#month": "month"},
+        ExpressionAttributeValues=_to_item({":month": month, ":low": low, ":high": high}),
+        ScanIndexForward=False,
+        Limit=limit,
+    )
+    return [_to_record(item) for item in found["Items"]], "LastEvaluatedKey" in found
+
+
+def advance(runtime: Runtime, execution_id: str, seen: Observation) -> Record | None:
+    """Move a record forward, and answer it as it then stands; None where there is none.
+
+    A record that is STOPPED or further on, or that belongs to another task than the one seen,
+    stays as it is. One call to AWS.
+    """
+    earlier = STATUSES[: _rank(seen.status) + 1]
+    before = [status for status in earlier if status != "STOPPED"]
+    values = {":status": seen.status} | {f":{name}": value for name, value in seen.fields.items()}
+    values |= {f":before{index}": status for index, status in enumerate(before)}
+    once = "".join(f", {name} = if_not_exists({name}, :{name})" for name in seen.fields)
+    same_task = "attribute_not_exists(task_arn)"
+    if "task_arn" in seen.fields:
+        same_task = f"({same_task} OR task_arn = :task_arn)"
+    in_order = ", ".join(f":before{index}" for index in range(len(before)))
+    return _update(
+        runtime,
+        execution_id,
+        f"SET #status = :status{once}",
+        f"#status IN ({in_order}) AND {same_task}",
+        values,
+    )
+
+
+def choose_revision(runtime: Runtime, execution_id: str, task_definition: str) -> Record | None:
+    """Note which revision will be run, while the execution has not started."""
+    return _update(
+        runtime,
+        execution_id,
+        "SET task_definition = :task_definition",
+        "#status = :starting AND attribute_not_exists(task_arn)",
+        {":task_definition": task_definition, ":starting": "starting"},
+    )
+
+
+def _update(
+    runtime: Runtime, execution_id: str, change: str, condition: str, values: Mapping[str, Any]
+) -> Record | None:
+    try:
+        changed = runtime.dynamodb.update_item(
+            TableName=runtime.settings.table,
+            Key=_key(execution_id),
+            UpdateExpression=change,
+            ConditionExpression=f"attribute_exists(execution_id) AND {condition}",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues=_to_item(values),
+            ReturnValues="ALL_NEW",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+    except ClientError as error:
+        if refusals.code_of(error) != "ConditionalCheckFailedException":
+            raise
+        item = error.response.get("Item")
+        return _to_record(item) if item else None
+    return _to_record(changed["Attributes"])
+
+
+def _rank(status: str) -> int:
+    return STATUSES.index(status)
+
+
+def _key(execution_id: str) -> dict[str, Any]:
+    return {"execution_id": {"S": execution_id}}
+
+
+def _to_item(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """In DynamoDB's own form; what is None is left out (an index key may not be null)."""
+    return {name: _to_attribute(value) for name, value in fields.items() if value is not None}
+
+
+def _to_attribute(value: str | int) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    return {"N": str(value)} if isinstance(value, int) else {"S": value}
+
+
+def _from_item(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        name: int(attribute["N"]) if "N" in attribute else next(iter(attribute.values()))
+        for name, attribute in item.items()
+    }
+
+
+def _to_record(item: Mapping[str, Mapping[str, Any]]) -> Record:
+    known = {field.name for field in dataclasses.fields(Record)}
+    return Record(**{name: value for name, value in _from_item(item).items() if name in known})
