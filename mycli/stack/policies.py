@@ -13,6 +13,8 @@ from typing import Any
 Document = dict[str, Any]
 Condition = Mapping[str, Mapping[str, str]]
 
+TASK_STREAMS = "task/executor/*"  # awslogs: stream prefix, container, task id
+
 
 def trust(service: str) -> Document:
     """Who may take on a role: one AWS service, such as `lambda.amazonaws.com`."""
@@ -28,9 +30,9 @@ def function_policy(
     All but `stack` are ARNs; those of the log groups without a `:*` at the end. task_roles: the
     roles that a task definition names.
     """
-    ecs = cluster.partition(":cluster/")[0]
-    tasks = f"{ecs}:task/{stack}-cluster/*"
-    task_definitions = f"{ecs}:task-definition/{stack}-task*:*"
+    tasks = cluster.replace(":cluster/", ":task/") + "/*"
+    # One family for each image. The template itself, `{stack}-task`, is only copied from.
+    task_definitions = f"{cluster.partition(':cluster/')[0]}:task-definition/{stack}-task-*:*"
     in_this_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
     return _document(
         [
@@ -46,7 +48,7 @@ def function_policy(
                 [table],
             ),
             _allow(["dynamodb:Query"], [f"{table}/index/by-month", f"{table}/index/by-task"]),
-            _allow(["logs:GetLogEvents"], [f"{task_logs}:log-stream:task/*"]),
+            _allow(["logs:GetLogEvents"], [f"{task_logs}:log-stream:{TASK_STREAMS}"]),
             _allow(["ecs:RunTask"], [task_definitions], in_this_cluster),
             _allow(["ecs:DescribeTasks", "ecs:StopTask"], [tasks]),
             # ListTasks has no resource but a container instance, and Fargate has none: the
@@ -81,7 +83,7 @@ def execution_policy(*, task_logs: str, parameters: list[str]) -> Document:
         [
             _allow(["ecr:GetAuthorizationToken"], ["*"]),  # the reference lists no resource
             _allow(pulls, [repositories]),
-            _write_logs(task_logs, "task/*"),
+            _write_logs(task_logs, TASK_STREAMS),
             *([_allow(["ssm:GetParameters"], parameters)] if parameters else []),
         ]
     )
