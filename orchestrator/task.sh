@@ -1,0 +1,299 @@
+#!/bin/sh
+# The program of every task: the text of `sh -c`, so there is no file to read again and $0 is the
+# shell. Phase 1 clones the repository; phase 2 runs the user's command. Phase 2 is exec'ed, so that
+# not even the environment of process 1 still holds the git credentials.
+# Exit codes: the command's own; 124 it ran out of time; 125 it never began. Markers: see wire.py.
+
+set -u
+exec </dev/null 2>&1 # one stream: of two, the end marker could overtake the last error message
+
+scratch='' job=''
+trap 'rm -rf "$scratch"' EXIT
+trap 'kill "$job" 2>/dev/null; say "stopped before the command began"; finish 143' TERM
+
+say() { printf 'mycli: %s\n' "$1"; }
+
+finish() {
+  printf '[mycli %s] exit code %s\n' "$MYCLI_EXECUTION_ID" "$1"
+  exit "$1"
+}
+
+fail() {
+  say "$1"
+  say "$2"
+  finish 125
+}
+
+# In the background, because a shell notices no signal while it waits for a foreground program.
+quietly() {
+  "$@" >"$scratch/log" 2>&1 &
+  job=$!
+  wait "$job"
+}
+
+without_user() { sed 's#://[^/@ ]*@#://#g'; }
+
+forget_secrets() { unset MYCLI_GITHUB_TOKEN MYCLI_GITLAB_TOKEN MYCLI_SSH_PRIVATE_KEY; }
+
+missing() {
+  for program in git ${over_ssh:+ssh}; do
+    command -v "$program" >/dev/null || printf '%s' "$program"
+  done
+}
+
+install_with() {
+  forget_secrets
+  case $1 in
+  apk) apk add --no-cache git ca-certificates ${over_ssh:+openssh-client} ;;
+  apt-get)
+    export DEBIAN_FRONTEND=noninteractive
+    set -- git ca-certificates ${over_ssh:+openssh-client}
+    apt-get update && apt-get install -y --no-install-recommends "$@"
+    ;;
+  *) "$1" install -y git ca-certificates ${over_ssh:+openssh-clients} ;;
+  esac
+}
+
+need_git() {
+  program=$(missing)
+  [ -n "$program" ] || return 0
+  hint="provide $program, or run without a repository (--skip-git)"
+  [ "${MYCLI_INSTALL_GIT:-1}" != 0 ] ||
+    fail "this machine has no $program, and mycli installs nothing on it" "$hint"
+  for manager in apk apt-get dnf yum microdnf ''; do
+    command -v "$manager" >/dev/null && break
+  done
+  [ -n "$manager" ] ||
+    fail "the image has no $program, and no apk, apt-get, dnf, yum or microdnf to get it" "$hint"
+  [ "$(id -u)" = 0 ] ||
+    fail "the image has no $program, and its user is not root, who could install it" "$hint"
+  say "installing $program with $manager"
+  quietly install_with "$manager"
+  [ -z "$(missing)" ] && return
+  cat "$scratch/log"
+  fail "$manager could not install $program" "$hint"
+}
+
+# As the two hosts publish them: nobody else can pose as these. Other hosts are accepted once.
+known_hosts='github.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl
+github.com ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBEmKSENjQEezOmxkZMy7opKgwFB9nkt5YRrYMjNuG5N87uRgg6CLrbo5wAdT/y6v0mKV0U2w0WZ2YB/++Tpockg=
+gitlab.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAfuCHKVTjquxvt6CM6tdG4SLp1Btn/nOeHHE5UOzRdf
+gitlab.com ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBFSMqzJeV9rUzU4kWitGjeR4PWSa29SPqJ1fVkhtj3Hw9xjLVXVYrU9QlYWrOLXBpQ6KWjbjTDTdDkoohFzgbEY='
+
+configure_ssh() (
+  umask 077
+  if [ -n "${MYCLI_SSH_PRIVATE_KEY:-}" ]; then
+    # ssh refuses a key without its final newline, or with the line ends of Windows.
+    printf '%s\n' "$MYCLI_SSH_PRIVATE_KEY" | tr -d '\r' >"$scratch/key"
+    printf 'IdentityFile "%s/key"\n' "$scratch" >"$scratch/ssh_config"
+  fi
+  printf '%s\n' "$known_hosts" >"$scratch/known_hosts"
+  cat >>"$scratch/ssh_config" <<CONFIG
+BatchMode yes
+IdentitiesOnly yes
+ConnectTimeout 30
+ServerAliveInterval 30
+GlobalKnownHostsFile /dev/null
+UserKnownHostsFile "$scratch/known_hosts"
+Host github.com gitlab.com
+StrictHostKeyChecking yes
+Host *
+StrictHostKeyChecking accept-new
+CONFIG
+)
+
+# shellcheck disable=SC2016 # the helper reads the token from its own environment
+github_helper='!f() { printf "%s\n" username=x-access-token "password=$MYCLI_GITHUB_TOKEN"; }; f' \
+  gitlab_helper='!f() { printf "%s\n" username=oauth2 "password=$MYCLI_GITLAB_TOKEN"; }; f'
+
+# Asks nobody, and reads none of the image's settings. git runs a helper only for its own protocol,
+# host and port, and speaks the allowed protocols only. A silent server is given up: tasks cost.
+run_git() {
+  for scheme in https http; do
+    [ -z "${MYCLI_GITHUB_TOKEN:-}" ] || set -- -c \
+      "credential.$scheme://${MYCLI_GITHUB_HOST:-github.com}.helper=$github_helper" "$@"
+    [ -z "${MYCLI_GITLAB_TOKEN:-}" ] || set -- -c \
+      "credential.$scheme://${MYCLI_GITLAB_HOST:-gitlab.com}.helper=$gitlab_helper" "$@"
+  done
+  HOME=$scratch XDG_CONFIG_HOME=$scratch GIT_CONFIG_NOSYSTEM=1 LC_ALL=C \
+    GIT_TERMINAL_PROMPT=0 GIT_ASKPASS='' GIT_ALLOW_PROTOCOL=$protocols \
+    GIT_SSH_COMMAND="ssh -F '$scratch/ssh_config'" \
+    git -c credential.helper= -c http.lowSpeedLimit=1 -c http.lowSpeedTime=120 \
+    -c advice.detachedHead=false "$@"
+}
+
+# Some servers refuse to send a bare commit, all an abbreviated one: then everything is fetched.
+fetch_commit() {
+  run_git init --quiet . && run_git remote add origin "$MYCLI_REPO" || return
+  run_git fetch --quiet --depth 1 origin "$branch" || run_git fetch --quiet --tags origin &&
+    run_git checkout --quiet --detach "$branch" --
+}
+
+clone() {
+  quietly run_git clone --quiet --depth 1 ${branch:+"--branch=$branch"} -- "$MYCLI_REPO" . &&
+    return
+  case $branch in *[!0-9a-fA-F]*) return 1 ;; ????*) ;; *) return 1 ;; esac
+  grep -q 'Remote branch .* not found' "$scratch/log" && quietly fetch_commit
+}
+
+clone_failed() {
+  without_user <"$scratch/log"
+  case $(cat "$scratch/log") in
+  *"Remote branch"*"not found"* | *"invalid reference"*)
+    fail "the repository has no branch, tag or commit $branch" \
+      "check the name, or leave it out for the default branch"
+    ;;
+  *"could not read Username"*)
+    fail "the server asks for a token, and this stack has none for it" \
+      "check the address; a private repository needs a token in the stack"
+    ;;
+  *"Permission denied"* | *"Authentication failed"* | *"error: 403"*)
+    fail "the server refused the stack's git credentials" \
+      "check that the token or SSH key is valid and may read this repository"
+    ;;
+  *"Host key verification failed"*)
+    fail "the server's SSH host key is not the published one" "check who answers there"
+    ;;
+  *"not found"* | *"not appear to be a git repo"* | *"does not exist"*)
+    fail "there is no repository at $address" \
+      "check the address; a private one needs git credentials that may read it"
+    ;;
+  *"not allowed"*) fail "this stack does not clone over that protocol" "it allows $protocols" ;;
+  *) fail "git could not clone $address" "check that the task can reach this address" ;;
+  esac
+}
+
+enter() { mkdir -p "$1" 2>/dev/null && cd "$1" && [ -w . ] && [ -z "$(ls -A)" ]; }
+
+branch=${MYCLI_BRANCH:-}
+say "execution:   $MYCLI_EXECUTION_ID"
+say "image:       ${MYCLI_IMAGE:-unknown}"
+if [ -n "${MYCLI_REPO:-}" ]; then
+  address=$(printf '%s' "$MYCLI_REPO" | without_user)
+  say "repository:  $address"
+  say "branch:      ${branch:-the default branch}"
+fi
+say "environment: ${MYCLI_ENV_NAMES:-none}"
+
+if [ -n "${MYCLI_REPO:-}" ]; then
+  protocols=${MYCLI_GIT_PROTOCOLS:-https:ssh} workspace=${MYCLI_WORKSPACE:-/workspace/repo}
+  case $MYCLI_REPO in ssh://*) over_ssh=1 ;; *://*) over_ssh='' ;; *) over_ssh=1 ;; esac
+  scratch=$(mktemp -d "${TMPDIR:-/tmp}/mycli.XXXXXX") ||
+    fail "there is no folder for temporary files" "make ${TMPDIR:-/tmp} writable"
+  need_git
+  configure_ssh
+  enter "$workspace" || {
+    say "$workspace cannot be written, or is not empty: using another folder"
+    enter "$(mktemp -d "${scratch%/*}/mycli-repo.XXXXXX")" ||
+      fail "there is no folder to clone into" "make ${TMPDIR:-/tmp} writable"
+  }
+  clone || clone_failed
+  commit=$(run_git rev-parse --quiet --verify HEAD)
+  say "cloned:      ${commit:-an empty repository} into $PWD"
+  rm -rf "$scratch"
+fi
+
+if [ -n "${MYCLI_WORKDIR:-}" ]; then
+  case $MYCLI_WORKDIR in /*) workdir=$MYCLI_WORKDIR ;; *) workdir=./$MYCLI_WORKDIR ;; esac
+  cd "$workdir" || fail "there is no folder $MYCLI_WORKDIR" "the workdir is relative to $PWD"
+fi
+
+forget_secrets
+unset MYCLI_REPO MYCLI_BRANCH MYCLI_IMAGE MYCLI_WORKDIR MYCLI_WORKSPACE MYCLI_ENV_NAMES \
+  MYCLI_GIT_PROTOCOLS MYCLI_GITHUB_HOST MYCLI_GITLAB_HOST MYCLI_INSTALL_GIT
+export HOME="${HOME:-${TMPDIR:-/tmp}}"
+
+# shellcheck disable=SC2016 # the text of another program: no single quote may stand in it
+phase_2='
+set -u
+
+finish() {
+  printf "[mycli %s] exit code %s\n" "$MYCLI_EXECUTION_ID" "$1"
+  exit "$1"
+}
+
+# To its group, so that it reaches what the command started, too; else to the command alone.
+signal() { kill "-$1" "-$child" || kill "-$1" "$child"; }
+
+# Zombies are not: there are inits that never take them away.
+alive() {
+  kill -0 "-$child" || return
+  [ ! -d /proc/1 ] || grep -qs ") [^Z] [0-9]* $child " /proc/[0-9]*/stat
+}
+
+pass_on() {
+  stopping=1 interrupted=1
+  [ -z "$child" ] || signal TERM
+}
+
+out_of_time() {
+  printf "mycli: stopped: it ran for longer than %s s\n" "$MYCLI_TIMEOUT_SECONDS"
+  timed_out=1
+  pass_on
+}
+
+give_up() {
+  printf "mycli: killed: it did not stop\n"
+  interrupted=1
+  signal KILL
+}
+
+child="" stopping="" timed_out=""
+trap pass_on TERM
+trap out_of_time USR1
+trap give_up USR2
+
+# bash lets nobody set UID, for one: that must not pass for a command that failed.
+(eval "${MYCLI_ENV:-}") || {
+  printf "mycli: the shell of this image cannot set one of the environment variables\n"
+  finish 125
+}
+printf "[mycli %s] begin\n" "$MYCLI_EXECUTION_ID"
+exec 2>/dev/null # a shell has words of its own for a child that was killed
+
+(
+  trap "kill \$!; exit" TERM
+  sleep "$MYCLI_TIMEOUT_SECONDS" & wait "$!"
+  kill -USR1 "$$"
+  sleep "${MYCLI_KILL_AFTER_SECONDS:-30}" & wait "$!"
+  kill -USR2 "$$"
+) >/dev/null &
+watchdog=$!
+
+# A process group of its own comes from job control, or from setsid in a shell that has none without
+# a terminal. Such a shell also makes the command deaf to INT and QUIT: a recent env can undo that.
+set -m
+set -- "$0" -c -- "$MYCLI_COMMAND"
+case $- in
+*m*) ;;
+*)
+  env=$(command -v env) && "$env" --default-signal=INT,QUIT true &&
+    set -- "$env" --default-signal=INT,QUIT "$@"
+  setsid=$(command -v setsid) && set -- "$setsid" "$@"
+  ;;
+esac
+(
+  eval "${MYCLI_ENV:-}"
+  unset MYCLI_COMMAND MYCLI_ENV MYCLI_TIMEOUT_SECONDS MYCLI_KILL_AFTER_SECONDS
+  exec "$@"
+) </dev/null 2>&1 &
+child=$!
+set +m
+[ -z "$stopping" ] || signal TERM
+
+# A signal ends the wait before the command has ended, with a code above 128.
+while
+  interrupted=""
+  wait "$child"
+  code=$?
+  [ "$code" -gt 128 ] && [ -n "$interrupted" ]
+do :; done
+
+# A stopped sh ends at once, but what it started (terraform) may still have a lock to give back.
+while [ -n "$stopping" ] && alive; do sleep 0.1 || sleep 1; done
+kill "$watchdog"
+kill -KILL "-$child" # what the command left behind would keep the log open
+[ -z "$timed_out" ] || code=124
+finish "$code"
+'
+exec "$0" -c "$phase_2"
