@@ -1,0 +1,312 @@
+"""The AWS account on this machine: a daemon and its files, one for each MYCLI_HOME.
+
+Everything is under {MYCLI_HOME}/local, folders 0700 and files 0600. Whether the daemon runs is
+known by its lock, never by a pid alone: the kernel frees a lock whatever death its holder dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import functools
+import hmac
+import http.client
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mycli import config
+from mycli.errors import LocalAccountError
+from mycli.local.containers import find_engine
+from mycli.local.guard import PROVE_PATH, proof
+from mycli.local.permissions import new_key_id
+
+REGION = "us-east-1"
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+# All that the daemon, and so every task, gets of this process's environment.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "MYCLI_HOME", "TMPDIR", "TZ", "USER", "LOGNAME")
+_ENGINE = ("DOCKER_HOST", "CONTAINER_HOST", "XDG_RUNTIME_DIR")  # where Docker or Podman is found
+
+
+@dataclass(frozen=True)
+class Place:
+    """The files of the account."""
+
+    folder: Path
+
+    @property
+    def account(self) -> Path:
+        return self.folder / "account.json"
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the daemon while it lives; holds its pid."""
+        return self.folder / "daemon.lock"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "daemon.log"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @property
+    def stacks(self) -> Path:
+        return self.folder / "stacks"
+
+    @property
+    def tasks(self) -> Path:
+        return self.folder / "tasks"
+
+    @property
+    def scratch(self) -> Path:
+        return self.folder / "tmp"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    account_id: str
+    region: str
+    port: int
+    runtime: str
+    access_key_id: str = field(repr=False)
+    secret_access_key: str = field(repr=False)
+    daemon_secret: str = field(repr=False)
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def place() -> Place:
+    return Place(config.home() / "local")
+
+
+def read(at: Place) -> Account | None:
+    """The account that is there, running or not. Raises LocalAccountError where it is damaged."""
+    try:
+        return Account(**json.loads(at.account.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise LocalAccountError(f"{at.account} cannot be read: {error}") from None
+
+
+def start(runtime: str | None = None) -> Account:
+    """The account, running: made where there was none, started where it was stopped.
+
+    runtime: `process` or `container`, None for what the account has, or finds when it is made.
+    Raises LocalAccountError, with the end of the daemon's log where that says more.
+    """
+    at = place()
+    with _one_at_a_time(at):
+        account = read(at)
+        if account is None or (runtime and runtime != account.runtime):
+            account = _changed(at, account, runtime or _best_runtime())
+        if not is_running(at):
+            _launch(at)
+    if not proves(account):
+        raise LocalAccountError(f"what answers on port {account.port} is not this account")
+    return account
+
+
+def _changed(at: Place, account: Account | None, runtime: str) -> Account:
+    """A new account, or the old one with another runtime. Its file is written."""
+    if account:
+        if stacks := stack_names(at):
+            raise LocalAccountError(
+                f"the account on this machine runs its tasks by the runtime {account.runtime}",
+                f"destroy its stacks first ({', '.join(stacks)}), or leave --runtime out",
+            )
+        _end(at)
+        account = dataclasses.replace(account, runtime=runtime)
+    else:
+        account = Account(
+            account_id=str(secrets.randbelow(9 * 10**11) + 10**11),
+            region=REGION,
+            port=_free_port(),
+            runtime=runtime,
+            access_key_id=new_key_id("AKIA"),
+            secret_access_key=secrets.token_urlsafe(30),
+            daemon_secret=secrets.token_hex(32),
+        )
+    if runtime == "container" and find_engine() is None:
+        raise LocalAccountError(
+            "neither Docker nor Podman answers",
+            "start one of them, or run tasks as processes: --runtime process",
+        )
+    config.write_private(at.account, json.dumps(dataclasses.asdict(account)).encode())
+    return account
+
+
+def _best_runtime() -> str:
+    return "container" if find_engine() else "process"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def stack_names(at: Place) -> list[str]:
+    """The stacks that the account has, finished or not."""
+    return sorted(path.stem for path in at.stacks.glob("*.json"))
+
+
+def is_running(at: Place) -> bool:
+    return _holder(at) is not None
+
+
+def _holder(at: Place) -> int | None:
+    """The pid of the daemon that holds the lock, 0 while it has not said, None if there is none."""
+    try:
+        lock = os.open(at.lock, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(os.read(lock, 32) or 0)
+    finally:
+        os.close(lock)
+    return None
+
+
+def _launch(at: Place) -> None:
+    """Start the daemon; back when it answers. ^C leaves it starting, which does no harm."""
+    kept = {*_INHERITED, *_ENGINE}
+    clean = {name: value for name, value in os.environ.items() if name in kept}
+    try:
+        launched = subprocess.run(
+            [sys.executable, "-P", "-m", "mycli.local.daemon", str(at.folder)],
+            env=clean,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        reason = f"the daemon did not start within {START_SECONDS:.0f} s"
+        raise LocalAccountError(reason, log_tail(at)) from None
+    if launched.returncode != 0:
+        reason, _, hint = launched.stderr.strip().partition("\n")
+        raise LocalAccountError(reason or "the daemon ended while it started", hint or log_tail(at))
+
+
+def log_tail(at: Place, lines: int = 15) -> str:
+    """The end of the daemon's log, to be shown."""
+    if not at.log.exists():
+        return ""
+    return "\n  ".join(at.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def stop() -> bool:
+    """End the daemon and what it runs; False where it was not running. The account stays."""
+    at = place()
+    if not at.folder.exists():
+        return False
+    with _one_at_a_time(at):
+        return _end(at)
+
+
+def remove() -> None:
+    """End the daemon and take away the account with all it knew."""
+    at = place()
+    if at.folder.exists():
+        with _one_at_a_time(at):
+            _end(at)
+            shutil.rmtree(at.folder)
+
+
+def _end(at: Place) -> bool:
+    pid = _wait(lambda: _holder(at) or not is_running(at), STOP_SECONDS) and _holder(at)
+    if not pid:
+        return False
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+        if _wait(lambda: not is_running(at), STOP_SECONDS):
+            return True
+    raise LocalAccountError(f"the daemon (process {pid}) does not end")
+
+
+def _wait(condition: Callable[[], Any], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+@contextlib.contextmanager
+def _one_at_a_time(at: Place) -> Generator[None]:
+    """Two commands never start or stop the account at the same time."""
+    at.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(at.folder / "command.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if not _wait(lambda: _locked(descriptor), START_SECONDS + STOP_SECONDS):
+            raise LocalAccountError("another mycli command is starting or stopping the account")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+def proves(account: Account) -> bool:
+    """Whether the account's own daemon answers on its port."""
+    nonce = secrets.token_hex(16)
+    connection = http.client.HTTPConnection("127.0.0.1", account.port, timeout=10)
+    try:
+        connection.request("GET", f"{PROVE_PATH}?nonce={nonce}")
+        answer = json.loads(connection.getresponse().read())
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    expected = proof(account.daemon_secret, nonce, account.origin)
+    return hmac.compare_digest(str(answer.get("proof", "")), expected)
+
+
+def clients(account: Account) -> Callable[[str], Any]:
+    """service name -> its boto3 client for this account, one for each service."""
+    import boto3
+    from botocore.config import Config
+
+    session = boto3.Session(
+        aws_access_key_id=account.access_key_id,
+        aws_secret_access_key=account.secret_access_key,
+        region_name=account.region,
+    )
+    patient = Config(retries={"total_max_attempts": 2}, connect_timeout=5, proxies={})
+
+    @functools.cache
+    def client(service: str) -> Any:
+        return session.client(service, endpoint_url=account.origin, config=patient)
+
+    return client

@@ -1,0 +1,205 @@
+"""How a task runs on this machine: as a process of this user, or in a container.
+
+Both are started through supervisor.py, which ends with this process whatever happens to it. A
+process gets a scratch home, a scratch workspace and the declared environment; the image is not
+used, and nothing keeps it from the user's files. A container gets the image, through the command
+line of Docker or Podman, whichever answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, cast
+
+from mycli.errors import LocalAccountError
+
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
+EVENT_BYTES = 256 * 1024 - 26  # awslogs splits a longer line; 26 bytes are CloudWatch's own
+_PIPE_BYTES = 1024 * 1024
+_ENGINES = ("docker", "podman")
+
+
+class CannotStart(Exception):
+    """Why a task could not be started, in ECS's words."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What the supervisor runs: the command, its whole environment, its folder, and a last word."""
+
+    argv: list[str]
+    env: dict[str, str]
+    cwd: str
+    at_end: list[str] | None = None
+
+
+Runtime = Callable[[str, Mapping[str, Any], Mapping[str, str]], Launch]
+"""(task id, container definition, environment) -> what to run. Raises CannotStart."""
+
+
+def find_engine() -> str | None:
+    """The command of a container engine that answers, Docker before Podman."""
+    for engine in filter(shutil.which, _ENGINES):
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            asked = subprocess.run(
+                [engine, "version", "--format", "{{.Server.Version}}"],
+                capture_output=True,
+                timeout=10,
+                check=False,
+            )
+            if asked.returncode == 0:
+                return engine
+    return None
+
+
+def runtime(name: str, tasks: Path) -> Runtime:
+    """The runtime of this name, `process` or `container`. tasks: where scratch folders go."""
+    if name == "process":
+        return partial(_as_process, tasks)
+    engine = find_engine()
+    if engine is None:
+        raise LocalAccountError(
+            "neither Docker nor Podman answers",
+            "start one of them, or run tasks as processes: --runtime process",
+        )
+    return partial(_as_container, engine)
+
+
+def _as_process(
+    tasks: Path, task_id: str, definition: Mapping[str, Any], environment: Mapping[str, str]
+) -> Launch:
+    scratch = tasks / task_id
+    folders = {name: scratch / name for name in ("home", "tmp", "workspace")}
+    for folder in folders.values():
+        folder.mkdir(mode=0o700, parents=True)
+    argv = [*(definition.get("entryPoint") or []), *(definition.get("command") or [])]
+    if not argv:
+        raise CannotStart("CannotStartContainerError: no command, and a process has no image")
+    env = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+        "HOME": str(folders["home"]),
+        "TMPDIR": str(folders["tmp"]),
+        "MYCLI_WORKSPACE": str(folders["workspace"]),
+        **environment,
+    }
+    wanted = Path(definition.get("workingDirectory") or folders["workspace"])
+    cwd = wanted if wanted.is_dir() else folders["workspace"]
+    return Launch(argv, env, str(cwd))
+
+
+def _as_container(
+    engine: str, task_id: str, definition: Mapping[str, Any], environment: Mapping[str, str]
+) -> Launch:
+    """Make the container; it is started, attached, by the supervisor, and removed by it."""
+    name, image = f"mycli-{task_id}", str(definition["image"])
+    if _engine(engine, "image", "inspect", image).returncode != 0:
+        pulled = _engine(engine, "pull", "--quiet", image)
+        if pulled.returncode != 0:
+            raise CannotStart(f"CannotPullContainerError: {_last_line(pulled.stderr)}")
+    entry_point = list(definition.get("entryPoint") or [])
+    options = {
+        # The tasks' own network: a repository served on this machine can be cloned.
+        "--network": "host",
+        "--workdir": definition.get("workingDirectory"),
+        "--user": definition.get("user"),
+        "--memory": f"{definition['memory']}m" if definition.get("memory") else None,
+        "--entrypoint": entry_point[0] if entry_point else None,
+    }
+    argv = ["create", "--name", name, "--label", "mycli=task"]
+    argv += [word for option, value in options.items() if value for word in (option, str(value))]
+    # A variable by its name alone is taken from our environment: values are not for `ps` to show.
+    # Only mycli's own go that way: another could change what the engine's command does.
+    ours = {key: value for key, value in environment.items() if key.startswith("MYCLI_")}
+    for key, value in environment.items():
+        argv += ["--env", key if key in ours else f"{key}={value}"]
+    argv += [image, *entry_point[1:], *(definition.get("command") or [])]
+    made = _engine(engine, *argv, env={**os.environ, **ours})
+    if made.returncode != 0:
+        raise CannotStart(f"CannotCreateContainerError: {_last_line(made.stderr)}")
+    remove = [engine, "rm", "--force", name]
+    return Launch([engine, "start", "--attach", name], dict(os.environ), "/", at_end=remove)
+
+
+def _engine(
+    engine: str, *argv: str, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [engine, *argv], capture_output=True, text=True, check=False, env=env or os.environ
+    )
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no reason given"])[-1]
+
+
+def start(launch: Launch) -> subprocess.Popen[bytes]:
+    """Run it under a supervisor. Its stdin is the lifeline: the task ends when that closes."""
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(SUPERVISOR)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={},
+        start_new_session=True,
+        bufsize=0,
+    )
+    with contextlib.suppress(AttributeError, OSError):  # a wider pipe where the system has one
+        fcntl.fcntl(_output(process), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    _tell(process, json.dumps(launch.__dict__))
+    return process
+
+
+def stop(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """TERM now, KILL after that time."""
+    _tell(process, f"stop {seconds}")
+
+
+def hang_up(process: subprocess.Popen[bytes]) -> None:
+    """KILL now, it and all it started, as when this process ends."""
+    cast("IO[bytes]", process.stdin).close()
+
+
+def _tell(process: subprocess.Popen[bytes], line: str) -> None:
+    with contextlib.suppress(BrokenPipeError, ValueError):  # it is over
+        cast("IO[bytes]", process.stdin).write(line.encode() + b"\n")
+
+
+def _output(process: subprocess.Popen[bytes]) -> int:
+    return cast("IO[bytes]", process.stdout).fileno()
+
+
+def read_lines(process: subprocess.Popen[bytes]) -> Iterator[list[str]]:
+    """The task's output as it comes: lines without their newline, the last one perhaps without one.
+
+    A line of more than EVENT_BYTES comes in pieces of that size; what is not UTF-8 is replaced.
+    """
+    rest = b""
+    while data := os.read(_output(process), _PIPE_BYTES):
+        *lines, rest = (rest + data).split(b"\n")
+        whole = [piece for line in lines for piece in _pieces(line)]
+        *long, rest = _pieces(rest)
+        if whole or long:
+            yield [line.decode(errors="replace") for line in (*whole, *long)]
+    if rest:
+        yield [rest.decode(errors="replace")]
+
+
+def _pieces(line: bytes) -> Iterator[bytes]:
+    while len(line) > EVENT_BYTES:
+        end = EVENT_BYTES
+        while end > EVENT_BYTES - 4 and line[end] & 0xC0 == 0x80:  # not inside a character
+            end -= 1
+        yield line[:end]
+        line = line[end:]
+    yield line

@@ -1,0 +1,151 @@
+"""The daemon: the account on this machine, as one process. `account.py` starts and stops it.
+
+    python -m mycli.local.daemon FOLDER
+
+It takes the account's lock and port, goes into the background, and the command returns once the
+account answers. What goes wrong before that is said on stderr, with a status other than 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from mycli.errors import LocalAccountError
+from mycli.local import account as accounts
+
+ENDING_SECONDS = 10.0  # for the tasks to be gone
+_BACKLOG = 256
+
+
+def main(folder: Path) -> None:
+    """Become the daemon of the account in this folder; the calling process ends once it is up."""
+    os.umask(0o077)
+    place = accounts.Place(folder)
+    account = accounts.read(place)
+    if account is None:
+        raise LocalAccountError(f"there is no account in {folder}")
+    lock = _take_lock(place)
+    listener = _take_port(account.port)
+    ready, started = os.pipe()
+    if os.fork():
+        os.close(started)
+        sys.exit(0 if os.read(ready, 1) else 1)
+    os.close(ready)
+    os.setsid()
+    _write_to(place.log)
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    asyncio.run(_serve(place, account, listener, started))
+
+
+def _take_lock(place: accounts.Place) -> int:
+    """The lock is held by this process and its fork for as long as either lives."""
+    lock = os.open(place.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise LocalAccountError("the account on this machine is running already") from None
+    return lock
+
+
+def _take_port(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        raise LocalAccountError(
+            f"port {port}, which is this account's, cannot be used: {error.strerror}",
+            "end what listens there (`ss -ltnp` shows it); the stacks' endpoints name this port",
+        ) from None
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def _write_to(log: Path) -> None:
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream, target in enumerate((nothing, written, written)):
+        os.dup2(target, stream)
+
+
+async def _serve(
+    place: accounts.Place, account: accounts.Account, listener: socket.socket, started: int
+) -> None:
+    import hypercorn.asyncio
+    from hypercorn.config import Config
+
+    tasks, app = _assemble(place, account)
+    ending = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+
+    async def announced(scope: Any, receive: Any, send: Any) -> None:
+        async def watched(message: Any) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                os.write(started, b"1")
+                os.close(started)
+                logging.getLogger("mycli").warning("ready on 127.0.0.1:%s", account.port)
+
+        await app(scope, receive, watched if scope["type"] == "lifespan" else send)
+
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    config.loglevel = "WARNING"
+    await hypercorn.asyncio.serve(announced, config, shutdown_trigger=ending.wait)
+    tasks.end_all(ENDING_SECONDS)
+
+
+def _assemble(place: accounts.Place, account: accounts.Account) -> tuple[Any, Any]:
+    """The emulator, mended, behind the guard."""
+    from mycli.local import emulator
+
+    for folder in (place.scratch, place.tasks):  # what a kill left there is of no use
+        shutil.rmtree(folder, ignore_errors=True)
+    for folder in (place.state, place.scratch, place.tasks):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    emulator.configure(account.account_id, account.region, account.port, place.state, place.scratch)
+
+    from mycli.local import (
+        containers,
+        durability,
+        ecs_actions,
+        functions,
+        guard,
+        log_streams,
+        permissions,
+        task_events,
+    )
+    from mycli.local.tasks import Tasks
+
+    permissions.mend(account.account_id, account.access_key_id, account.secret_access_key)
+    log_streams.mend(place.logs)
+    functions.mend(place.scratch / "provided")
+    journal = durability.Journal(place.state / "journal")
+    tasks = Tasks(containers.runtime(account.runtime, place.tasks), place.tasks, journal)
+    durability.mend(journal, after_load=tasks.end_the_lost)
+    tasks.mend()
+    ecs_actions.mend(tasks)
+    task_events.mend()
+    app = emulator.module("app").app
+    return tasks, guard.guard(app, account.port, account.daemon_secret, permissions.knows_key)
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]))
+    except LocalAccountError as error:
+        sys.exit(f"{error.message}\n{error.hint}".strip())

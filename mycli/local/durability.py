@@ -1,0 +1,179 @@
+"""What the account knows is on disk before it says so: a kill loses nothing that was answered.
+
+The emulator writes its state on a clean shutdown only. Here
+
+- a change to a service (a role, a function, a table, a task definition) writes that service's state
+  before the answer goes out;
+- what changes all the time, DynamoDB's items and ECS's tasks, goes line by line into a journal,
+  which is played back over the state at the next start and then begun anew.
+
+Logs are kept by log_streams.py. The kernel is trusted to write what it was given: this is about a
+killed process, not about a power cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from mycli.local import emulator
+
+# Service -> the state files that a change to it touches, by the emulator's names.
+_STATE = {
+    "apigateway": ["apigateway_v1"],
+    # A table made anew must not get the items of its namesake, so the journal ends here too.
+    "dynamodb": ["dynamodb", "ecs"],
+    "ec2": ["ec2"],
+    "ecs": ["ecs"],
+    "events": ["eventbridge"],
+    "iam": ["iam"],
+    "lambda": ["lambda"],
+    "logs": ["cloudwatch_logs"],
+    "ssm": ["ssm"],
+}
+_READS = ("Get", "List", "Describe", "BatchGet", "Query", "Scan", "Filter", "Search", "TransactGet")
+_JOURNALED = {
+    "PutItem",
+    "UpdateItem",
+    "DeleteItem",
+    "BatchWriteItem",
+    "TransactWriteItems",
+    "RunTask",
+    "StopTask",
+    "CreateLogStream",
+    "PutLogEvents",
+}
+
+Handler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[Any]]
+
+
+class Journal:
+    """Lines of JSON in one file. `lock` keeps writers out while the state under it is written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.lock = threading.RLock()
+
+    def write(self, entry: dict[str, Any]) -> None:
+        encode = emulator.module("core.persistence")._json_default
+        line = json.dumps(entry, default=encode).encode() + b"\n"
+        with self.lock, self._path.open("ab", buffering=0) as file:
+            file.write(line)
+
+    def read(self) -> list[dict[str, Any]]:
+        """The entries in order; one that a kill cut short was never answered, and is left out."""
+        if not self._path.exists():
+            return []
+        decode = emulator.module("core.persistence")._json_object_hook
+        lines = self._path.read_bytes().split(b"\n")[:-1]
+        return [json.loads(line, object_hook=decode) for line in lines]
+
+    def begin_anew(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+
+def mend(journal: Journal, after_load: Callable[[], None]) -> None:
+    """after_load: called once the state of the last run is back."""
+    put, remove = _keep_items(journal)
+    app = emulator.module("app")
+    for name, keys in _STATE.items():
+        app.SERVICE_HANDLERS[name] = _kept(app.SERVICE_HANDLERS[name], keys, journal)
+    load, save = app._load_persisted_state, app.save_all
+
+    def load_persisted_state() -> None:
+        load()
+        _play_back(journal, put, remove)
+        after_load()
+        write_state(sorted({key for keys in _STATE.values() for key in keys}), journal)
+
+    def save_all(services: Any) -> None:
+        with _one_at_a_time, journal.lock:
+            save(services)
+            journal.begin_anew()
+
+    app._load_persisted_state = load_persisted_state
+    app.save_all = save_all
+
+
+_one_at_a_time = threading.Lock()
+
+
+def write_state(keys: list[str], journal: Journal) -> None:
+    """Write the state of these services. With items and tasks in it, the journal begins anew."""
+    app, persistence = emulator.module("app"), emulator.module("core.persistence")
+    replaces_journal = {"dynamodb", "ecs"} <= set(keys)
+    with _one_at_a_time, journal.lock if replaces_journal else contextlib.nullcontext():
+        for key in keys:
+            get_state = emulator.service(app._state_map[key]).get_state
+            persistence.save_state(key, _while_others_write(get_state))
+        if replaces_journal:
+            journal.begin_anew()
+
+
+def _while_others_write(get_state: Callable[[], Any]) -> Any:
+    for _ in range(100):
+        with contextlib.suppress(RuntimeError):  # a dict changed its size while it was copied
+            return get_state()
+    return get_state()
+
+
+def _kept(handler: Handler, keys: list[str], journal: Journal) -> Handler:
+    async def kept(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+    ) -> Any:
+        answer = await handler(method, path, headers, body, query)
+        if answer[0] < 400 and _changes(method, headers, body):
+            await asyncio.to_thread(write_state, keys, journal)
+        return answer
+
+    return kept
+
+
+def _changes(method: str, headers: dict[str, str], body: bytes) -> bool:
+    action = headers.get("x-amz-target", "").rpartition(".")[2]
+    if not action and headers.get("content-type", "").startswith("application/x-www-form"):
+        action = parse_qs(body.decode()).get("Action", [""])[0]
+    if action:
+        return not action.startswith(_READS) and action not in _JOURNALED
+    return method != "GET"
+
+
+def _keep_items(journal: Journal) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Journal every change of an item. The emulator's own put and remove, to play back with."""
+    dynamodb = emulator.service("dynamodb")
+    put, remove = dynamodb._set_item, dynamodb._remove_item
+
+    def set_item(table: dict[str, Any], hash_key: Any, range_key: Any, item: Any) -> Any:
+        with journal.lock:
+            old = put(table, hash_key, range_key, item)
+            journal.write({"item": [table["TableArn"], hash_key, range_key], "value": item})
+        return old
+
+    def remove_item(table: dict[str, Any], hash_key: Any, range_key: Any) -> Any:
+        with journal.lock:
+            old = remove(table, hash_key, range_key)
+            journal.write({"item": [table["TableArn"], hash_key, range_key], "value": None})
+        return old
+
+    dynamodb._set_item, dynamodb._remove_item = set_item, remove_item
+    return put, remove
+
+
+def _play_back(journal: Journal, put: Callable[..., Any], remove: Callable[..., Any]) -> None:
+    dynamodb, ecs = emulator.service("dynamodb"), emulator.service("ecs")
+    tables = {table["TableArn"]: table for _, table in dynamodb._tables.all_items()}
+    for entry in journal.read():
+        if "task" in entry:
+            _, _, _, region, account_id, _ = entry["task"].split(":", 5)
+            ecs._tasks.set_scoped(account_id, region, entry["task"], entry["value"])
+        elif (arn := entry["item"][0]) in tables:
+            if entry["value"] is None:
+                remove(tables[arn], *entry["item"][1:])
+            else:
+                put(tables[arn], *entry["item"][1:], entry["value"])

@@ -1,0 +1,49 @@
+"""ministack, the emulator behind the account on this machine: how its parts are reached and mended.
+
+It ships no types and its seams are its own module globals, so its modules are `Any` here. The
+version is pinned in pyproject.toml: each mend names what it mends, and tests/local would show it if
+another version no longer needed it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+# What a stack of mycli is made of; the emulator answers nothing else.
+SERVICES = "apigateway,dynamodb,ec2,ecs,events,iam,lambda,logs,ssm,sts,tagging"
+
+
+def configure(account_id: str, region: str, port: int, state: Path, scratch: Path) -> None:
+    """Set what the emulator reads from the environment. Call it before anything is loaded."""
+    os.environ |= {
+        "AUTH": "true",
+        "SERVICES": SERVICES,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": "127.0.0.1",
+        "MINISTACK_ACCOUNT_ID": account_id,
+        "MINISTACK_REGION": region,
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(state),
+        "TMPDIR": str(scratch),
+        "LAMBDA_EXECUTOR": "local",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LOG_LEVEL": "WARNING",
+        # boto3 in the daemon's children must not look for credentials or a config of the user's.
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
+def module(name: str) -> Any:
+    """One of the emulator's modules: `app`, `core.iam_evaluator`, `services.ecs`, ..."""
+    return importlib.import_module(f"ministack.{name}")
+
+
+def service(name: str) -> Any:
+    """A service's module, loaded so that the emulator saves and restores its state."""
+    return module("app")._get_module(name)

@@ -1,0 +1,150 @@
+"""Who may call the account on this machine: an ASGI layer in front of the emulator.
+
+The emulator can start processes, so nobody but this account's owner may get through to it:
+
+- a page in the owner's browser: refused by `Origin`, `Sec-Fetch-*` and a foreign `Host`;
+- another user of the machine: has no key that this account knows (the emulator alone takes an empty
+  one, `test` and any account number for its root, and then checks no signature);
+- a caller with an API key: only the API's own invoke path is open without AWS credentials.
+
+The emulator then checks the signature and IAM's policies. Every path of the emulator's own
+(`/_ministack/reset`, code download) is shut.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qs
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+PROVE_PATH = "/_mycli/prove"
+MAX_INVOKE_BYTES = 10 * 1024 * 1024  # API Gateway's own limit
+MAX_AWS_BYTES = 70 * 1024 * 1024  # Lambda takes 50 MB of code in a request, base64 besides
+
+_INVOKE = re.compile(r"/restapis/[A-Za-z0-9]+/[A-Za-z0-9_-]+/_user_request_(/[^\x00-\x20]*)?")
+_NONCE = re.compile(r"[0-9a-f]{32,128}")
+_CREDENTIAL = re.compile(r"AWS4-HMAC-SHA256 Credential=([A-Za-z0-9]{16,128})/")
+_QUERY_CREDENTIALS = {"x-amz-credential", "x-amz-signature", "x-amz-algorithm", "awsaccesskeyid"}
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def proof(daemon_secret: str, nonce: str, origin: str) -> str:
+    """What only the holder of the account's secret can answer to this nonce, for this address."""
+    message = f"{nonce} {origin}".encode()
+    return hmac.new(daemon_secret.encode(), message, hashlib.sha256).hexdigest()
+
+
+def guard(app: App, port: int, daemon_secret: str, knows_key: Callable[[str], bool]) -> App:
+    """The app behind the guard. knows_key: whether an access key id is one of this account's."""
+    origin = f"http://127.0.0.1:{port}"
+
+    async def guarded(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        started = False
+
+        async def without_cors(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                # The emulator invites every web page; this account invites none.
+                headers = [h for h in message["headers"] if not h[0].lower().startswith(_CORS)]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        try:
+            headers = _headers(scope)
+            _refuse_strangers(headers, port)
+            if scope["path"] == PROVE_PATH:
+                await _answer(send, 200, _prove(scope, daemon_secret, origin))
+                return
+            limit = _limit(scope, headers, knows_key)
+            await app(scope, _limited(receive, headers, limit), without_cors)
+        except _Refused as refusal:
+            if not started:
+                await _answer(send, refusal.status, {"error": str(refusal)})
+
+    return guarded
+
+
+_CORS = b"access-control-"
+
+
+def _headers(scope: Message) -> dict[str, list[str]]:
+    headers: dict[str, list[str]] = {}
+    for name, value in scope["headers"]:
+        headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return headers
+
+
+def _refuse_strangers(headers: dict[str, list[str]], port: int) -> None:
+    if headers.get("host") != [f"127.0.0.1:{port}"]:
+        raise _Refused(403, f"forbidden: Host must be 127.0.0.1:{port}")
+    if "origin" in headers or any(name.startswith("sec-fetch-") for name in headers):
+        raise _Refused(403, "forbidden: web pages cannot call the account on this machine")
+
+
+def _prove(scope: Message, daemon_secret: str, origin: str) -> dict[str, str]:
+    nonces = parse_qs(scope["query_string"].decode("latin-1")).get("nonce", [])
+    if scope["method"] != "GET" or len(nonces) != 1 or not _NONCE.fullmatch(nonces[0]):
+        raise _Refused(400, "invalid request: GET with one nonce of 32 to 128 hex digits")
+    return {"proof": proof(daemon_secret, nonces[0], origin)}
+
+
+def _limit(scope: Message, headers: dict[str, list[str]], knows_key: Callable[[str], bool]) -> int:
+    """How many bytes this caller may send. Raises _Refused where he may send none."""
+    path: str = scope["path"]
+    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    if _QUERY_CREDENTIALS & {name.lower() for name in query}:
+        raise _Refused(403, "forbidden: credentials belong in the Authorization header")
+    authorization = headers.get("authorization", [])
+    if _INVOKE.fullmatch(path) and not authorization:
+        return MAX_INVOKE_BYTES
+    if path.startswith("/_"):
+        raise _Refused(403, "forbidden: this path is shut")
+    credential = _CREDENTIAL.match(authorization[0]) if len(authorization) == 1 else None
+    if not credential or not knows_key(credential[1]):
+        raise _Refused(403, "forbidden: the access key is not one of this account's")
+    return MAX_AWS_BYTES
+
+
+def _limited(receive: Receive, headers: dict[str, list[str]], limit: int) -> Receive:
+    announced = headers.get("content-length", ["0"])[0]
+    if not announced.isdecimal() or int(announced) > limit:
+        raise _Refused(413, f"too large: a request may have {limit} bytes")
+    received = 0
+
+    async def counted() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise _Refused(413, f"too large: a request may have {limit} bytes")
+        return message
+
+    return counted
+
+
+async def _answer(send: Send, status: int, document: dict[str, str]) -> None:
+    body = json.dumps(document).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,263 @@
+"""CloudWatch Logs on this machine: each stream is a file of JSON lines, `[milliseconds, message]`.
+
+The emulator keeps every event in memory and writes nothing before a clean shutdown. Here an event
+is on disk once it can be read, a kill of the daemon loses none, and a stream of 200,000 lines costs
+a few bytes of memory each. A log group is a folder, its streams are the files in it.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import json
+import shutil
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from mycli.local import emulator
+
+PAGE_BYTES = 1024 * 1024  # GetLogEvents answers 1 MB or 10,000 events, whichever comes first
+PAGE_EVENTS = 10_000
+
+Event = dict[str, Any]
+
+
+class EventFile:
+    """The events of one stream, as the list that the emulator takes them for.
+
+    In memory are only the places where lines start. Appending is for one thread at a time (the
+    emulator holds its lock), reading for any number.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._starts: array.array[int] | None = None
+        self._size = 0
+
+    def _index(self) -> array.array[int]:
+        if self._starts is None:
+            starts = array.array("Q")
+            with contextlib.suppress(FileNotFoundError), self.path.open("rb+") as file:
+                for line in file:
+                    if not line.endswith(b"\n"):  # cut short by a kill
+                        file.truncate(self._size)
+                        break
+                    starts.append(self._size)
+                    self._size += len(line)
+            self._starts = starts
+        return self._starts
+
+    def __len__(self) -> int:
+        return len(self._index())
+
+    def __getitem__(self, at: int | slice) -> Any:
+        if isinstance(at, slice):
+            first, last, _ = at.indices(len(self))
+            return self._read(first, last)
+        first = at + len(self) if at < 0 else at
+        if not 0 <= first < len(self):
+            raise IndexError(at)
+        return self._read(first, first + 1)[0]
+
+    def _read(self, first: int, last: int) -> list[Event]:
+        if first >= last:
+            return []
+        starts = self._index()
+        end = starts[last] if last < len(starts) else self._size
+        with self.path.open("rb") as file:
+            file.seek(starts[first])
+            lines = file.read(end - starts[first]).splitlines()
+        return [_event(first + number, *json.loads(line)) for number, line in enumerate(lines)]
+
+    def page_end(self, first: int, limit: int) -> int:
+        """Where a page of at most this many events, and 1 MB, ends. A long event stands alone."""
+        starts, last = self._index(), first
+        while last < len(starts) and last - first < limit:
+            end = starts[last + 1] if last + 1 < len(starts) else self._size
+            if end - starts[first] > PAGE_BYTES and last > first:
+                break
+            last += 1
+        return last
+
+    def extend(self, events: Iterable[Event]) -> None:
+        starts = self._index()
+        lines = [_line(event["timestamp"], event["message"]) for event in events]
+        with self.path.open("ab", buffering=0) as file:
+            file.write(b"".join(lines))
+        for line in lines:
+            starts.append(self._size)
+            self._size += len(line)
+
+    def __deepcopy__(self, _memo: Any) -> list[Event]:
+        return []  # in the emulator's snapshots: the file is the record
+
+
+def _line(milliseconds: int, message: str) -> bytes:
+    return json.dumps([milliseconds, message]).encode() + b"\n"
+
+
+def _event(number: int, milliseconds: int, message: str) -> Event:
+    return {
+        "timestamp": milliseconds,
+        "message": message,
+        "ingestionTime": milliseconds,
+        "eventId": f"{number:020}",
+    }
+
+
+class Streams(dict[str, Event]):
+    """The streams of one log group by name, as the dict that the emulator takes them for."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            changed = int(path.stat().st_mtime * 1000)
+            super().__setitem__(unquote(path.name), _stream(EventFile(path), changed))
+
+    def __setitem__(self, name: str, stream: Event) -> None:
+        stream["events"] = EventFile(self._folder / quote(name, safe=""))
+        super().__setitem__(name, stream)
+
+    def __delitem__(self, name: str) -> None:
+        super().__delitem__(name)
+        (self._folder / quote(name, safe="")).unlink(missing_ok=True)
+
+    def __deepcopy__(self, _memo: Any) -> Event:
+        return {}  # in the emulator's snapshots: the folder is the record
+
+
+def _stream(events: EventFile, milliseconds: int) -> Event:
+    return {
+        "events": events,
+        "uploadSequenceToken": "1",
+        "creationTime": milliseconds,
+        "firstEventTimestamp": milliseconds,
+        "lastEventTimestamp": milliseconds,
+        "lastIngestionTime": milliseconds,
+    }
+
+
+def mend(folder: Path) -> None:
+    logs = emulator.service("cloudwatch_logs")
+    create_group, delete_group, restore = (
+        logs._create_log_group,
+        logs._delete_log_group,
+        logs.load_persisted_state,
+    )
+
+    def create_log_group(data: Event) -> Any:
+        answer = create_group(data)
+        if answer[0] == 200:
+            name = data["logGroupName"]
+            streams = Streams(_folder(folder, logs.get_region(), name))
+            logs._log_groups[name]["streams"] = streams
+        return answer
+
+    def delete_log_group(data: Event) -> Any:
+        answer = delete_group(data)
+        if answer[0] == 200:
+            place = _folder(folder, logs.get_region(), data["logGroupName"])
+            shutil.rmtree(place, ignore_errors=True)
+        return answer
+
+    def load_persisted_state(data: Any) -> None:
+        restore(data)
+        for (_, region, name), group in logs._log_groups.all_items():
+            group["streams"] = Streams(_folder(folder, region, name))
+            _forget_the_old(group)
+
+    logs._create_log_group = create_log_group
+    logs._delete_log_group = delete_log_group
+    logs.load_persisted_state = load_persisted_state
+    logs._append_log_events = append
+    logs._get_log_events = _get_log_events
+    emulator.service("lambda_svc")._emit_lambda_logs = _log_invocation
+
+
+def _folder(root: Path, region: str, group_name: str) -> Path:
+    return root / region / quote(group_name, safe="")
+
+
+def _forget_the_old(group: Event) -> None:
+    days = group.get("retentionInDays")
+    if days:
+        oldest = (time.time() - days * 86_400) * 1000
+        for name in [n for n, s in group["streams"].items() if s["lastEventTimestamp"] < oldest]:
+            del group["streams"][name]
+
+
+def append(stream: Event, events: list[Event]) -> None:
+    """Put events (timestamp, message) at a stream's end: readable, and on disk, on return.
+
+    A timestamp behind the stream's last one is moved up to it: a stream is in order of arrival.
+    """
+    if not events:
+        return
+    with emulator.service("cloudwatch_logs")._log_events_lock:
+        latest = stream["lastEventTimestamp"] or 0
+        for event in events:
+            latest = event["timestamp"] = max(latest, event["timestamp"])
+        stream["events"].extend(events)
+        stream["firstEventTimestamp"] = stream["firstEventTimestamp"] or events[0]["timestamp"]
+        stream["lastEventTimestamp"] = stream["lastIngestionTime"] = latest
+
+
+def open_stream(group_name: str, stream_name: str) -> Event | None:
+    """The stream, made if it is not there; None where there is no such group."""
+    logs = emulator.service("cloudwatch_logs")
+    logs._create_log_stream({"logGroupName": group_name, "logStreamName": stream_name})
+    group = logs._log_groups.get(group_name)
+    return group["streams"].get(stream_name) if group else None
+
+
+def _get_log_events(data: Event) -> Any:
+    """GetLogEvents with AWS's limit of 1 MB a page; a token is the number of an event."""
+    logs = emulator.service("cloudwatch_logs")
+    group_name, stream_name = logs._resolve_log_group_name(data), data.get("logStreamName")
+    group = logs._log_groups.get(group_name)
+    if group is None or stream_name not in group["streams"]:
+        missing = "log stream" if group else "log group"
+        reason = f"The specified {missing} does not exist."
+        return logs.error_response_json("ResourceNotFoundException", reason, 400)
+    events: EventFile = group["streams"][stream_name]["events"]
+    limit = min(data.get("limit", PAGE_EVENTS), PAGE_EVENTS)
+    token = data.get("nextToken") or ("f/0" if data.get("startFromHead") else f"b/{len(events)}")
+    direction, _, place = token.partition("/")
+    if direction not in ("f", "b") or not place.isdecimal():
+        reason = "The specified nextToken is invalid."
+        return logs.error_response_json("InvalidParameterException", reason, 400)
+    at = min(int(place), len(events))
+    first = at if direction == "f" else max(0, at - limit)
+    last = events.page_end(first, limit) if direction == "f" else at
+    page = [
+        {key: event[key] for key in ("timestamp", "message", "ingestionTime")}
+        for event in events[first:last]
+    ]
+    tokens = {"nextForwardToken": f"f/{last}", "nextBackwardToken": f"b/{first}"}
+    return logs.json_response({"events": page, **tokens})
+
+
+def _log_invocation(
+    function: Event, request_id: str, output: str, error: bool, duration_ms: int, **_rest: Any
+) -> None:
+    """What a function printed, in one stream a day; nothing where it printed nothing.
+
+    The emulator makes a stream for each invocation, and polling for logs is one invocation after
+    the other. It also makes the log group where destroy has just taken it away.
+    """
+    if not output and not error:
+        return
+    name = function["config"]["FunctionName"]
+    group = (function["config"].get("LoggingConfig") or {}).get("LogGroup")
+    stream = open_stream(group or f"/aws/lambda/{name}", time.strftime("%Y/%m/%d/[$LATEST]local"))
+    if stream is None:
+        return
+    now = int(time.time() * 1000)
+    end = f"END RequestId: {request_id} Duration: {duration_ms} ms"
+    lines = [f"START RequestId: {request_id}", *output.splitlines(), end]
+    append(stream, [{"timestamp": now, "message": line} for line in lines])

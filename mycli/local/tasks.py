@@ -1,0 +1,208 @@
+"""The life of a task: what ECS does from RunTask's answer to STOPPED."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mycli.local import containers, emulator, log_streams, permissions, task_events
+from mycli.local.durability import Journal
+
+MAX_STOP_SECONDS = 30  # on AWS up to 120; nobody waits that long for a process of his own
+_FORGOTTEN_AFTER_SECONDS = 3600  # ECS describes a stopped task for about an hour
+_LOST = "The account on this machine ended while the task was running"
+
+Task = dict[str, Any]
+logger = logging.getLogger("mycli")
+
+
+class Tasks:
+    """The tasks of this account: what runs now, and how each change becomes known.
+
+    A change is in the journal before EventBridge hears of it, and a task's last line of output is
+    in its log stream before the task is STOPPED.
+    """
+
+    def __init__(self, runtime: containers.Runtime, scratch: Path, journal: Journal) -> None:
+        self._runtime = runtime
+        self._scratch = scratch
+        self._journal = journal
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def mend(self) -> None:
+        ecs = emulator.service("ecs")
+        # Any object makes the emulator start a worker for each task; what it does is ours.
+        ecs._docker = self
+        ecs._run_task_worker = self.run
+
+    def run(self, task: Task, definition: Task, overrides: list[Task], *where: Any) -> None:
+        """Run a task from PROVISIONING to STOPPED. Called in a thread of its own."""
+        _docker, account_id, region = where
+        task_id = task["taskArn"].rpartition("/")[2]
+        with emulator.module("core.responses").request_scope(account_id, region):
+            try:
+                container = definition["containerDefinitions"][0]
+                self._run(task, task_id, container, definition, overrides)
+            except containers.CannotStart as reason:
+                self._stopped(task, "TaskFailedToStart", str(reason))
+            except Exception as error:
+                logger.exception("a task could not be run")
+                self._stopped(task, "TaskFailedToStart", f"ResourceInitializationError: {error}")
+            finally:
+                _remove(self._scratch / task_id)
+
+    def _run(
+        self, task: Task, task_id: str, container: Task, definition: Task, overrides: list[Task]
+    ) -> None:
+        self.change(task, lastStatus="PENDING")
+        environment = _environment(container, definition, overrides)
+        stream = _log_stream(container, task_id)
+        process = containers.start(self._runtime(task_id, container, environment))
+        with process:
+            self._processes[task["taskArn"]] = process
+            try:
+                if task["desiredStatus"] == "STOPPED":  # it was stopped before it was started
+                    containers.stop(process, 0)
+                now = emulator.module("core.responses").now_iso()
+                self.change(task, lastStatus="RUNNING", startedAt=now, pullStoppedAt=now)
+                for lines in containers.read_lines(process):
+                    if stream:
+                        at = int(time.time() * 1000)
+                        events = [{"timestamp": at, "message": line} for line in lines]
+                        log_streams.append(stream, events)
+                exit_code = process.wait()
+            finally:
+                del self._processes[task["taskArn"]]
+        # A supervisor that was killed itself took its task with it.
+        code = exit_code if exit_code >= 0 else 128 - exit_code
+        self._stopped(task, "EssentialContainerExited", "Essential container in task exited", code)
+
+    def change(self, task: Task, **fields: Any) -> None:
+        """Make a change known: to whoever describes the task, and to EventBridge."""
+        ecs = emulator.service("ecs")
+        with ecs.resource_lock("ecs-task", task["taskArn"]):
+            task.update(fields)
+            ecs._bump_task_version(task)
+            for container in task["containers"]:
+                container["lastStatus"] = task["lastStatus"]
+            if fields.get("lastStatus") not in ("PENDING", "RUNNING"):
+                self.remember(task)
+            task_events.publish(task)
+        ecs._recount_cluster(ecs._cluster_name_from_arn(task["clusterArn"]))
+
+    def remember(self, task: Task) -> None:
+        self._journal.write({"task": task["taskArn"], "value": task})
+
+    def _stopped(
+        self, task: Task, stop_code: str, reason: str, exit_code: int | None = None
+    ) -> None:
+        now = emulator.module("core.responses").now_iso()
+        if exit_code is not None:
+            task["containers"][0]["exitCode"] = exit_code
+        self.change(
+            task,
+            lastStatus="DEPROVISIONING",
+            desiredStatus="STOPPED",
+            stoppingAt=task["stoppingAt"] or now,
+            executionStoppedAt=now,
+            # Of a task that was stopped on purpose, these say by whom and why.
+            stopCode=task["stopCode"] or stop_code,
+            stoppedReason=task["stoppedReason"] or reason,
+        )
+        self.change(task, lastStatus="STOPPED", stoppedAt=now)
+
+    def stop(self, task: Task, reason: str) -> None:
+        """Ask the task to end. It is STOPPED once its process is, and its output is all there."""
+        if task["desiredStatus"] == "STOPPED":
+            return
+        self.change(
+            task,
+            desiredStatus="STOPPED",
+            stoppingAt=emulator.module("core.responses").now_iso(),
+            stopCode="UserInitiated",
+            stoppedReason=reason,
+        )
+        process = self._processes.get(task["taskArn"])
+        if process:
+            containers.stop(process, _stop_seconds(task))
+
+    def end_all(self, patience_seconds: float) -> None:
+        """Kill what runs; the next start reports it. For the daemon's own end."""
+        running = list(self._processes.values())
+        for process in running:
+            containers.hang_up(process)
+        deadline = time.monotonic() + patience_seconds
+        for process in running:
+            process.wait(max(0.1, deadline - time.monotonic()))
+
+    def end_the_lost(self) -> None:
+        """After a restart: what ran when the daemon ended is over, and EventBridge hears of it."""
+        for _, task in emulator.service("ecs")._tasks.all_items():
+            if not task.get("stoppedAt"):
+                self._stopped(task, "TerminationNotice", _LOST)
+
+    def forget_the_old(self) -> None:
+        tasks = emulator.service("ecs")._tasks
+        oldest = time.time() - _FORGOTTEN_AFTER_SECONDS
+        for key, task in tasks.all_items():
+            stopped_at = emulator.service("ecs")._ts_to_epoch(task.get("stoppedAt"))
+            if stopped_at and stopped_at < oldest:
+                tasks.pop_scoped(*key, None)
+
+
+def _environment(container: Task, definition: Task, overrides: list[Task]) -> dict[str, str]:
+    environment = {item["name"]: item["value"] for item in container.get("environment") or []}
+    for secret in container.get("secrets") or []:
+        environment[secret["name"]] = _secret(secret["valueFrom"], definition["executionRoleArn"])
+    for override in overrides:
+        if override.get("name") == container["name"]:
+            environment |= {item["name"]: item["value"] for item in override.get("environment", [])}
+    return environment
+
+
+def _secret(parameter: str, execution_role_arn: str) -> str:
+    """A parameter's value, if the execution role may read it. (The emulator asks no role.)"""
+    failed = "ResourceInitializationError: unable to pull secrets or registry auth"
+    if not permissions.role_may(execution_role_arn, "ssm:GetParameters", parameter):
+        raise containers.CannotStart(f"{failed}: the execution role may not read {parameter}")
+    value = emulator.service("ssm").resolve_parameter_value(parameter, decrypt=True)
+    if value is None:
+        raise containers.CannotStart(f"{failed}: there is no parameter {parameter}")
+    return value
+
+
+def _log_stream(container: Task, task_id: str) -> Task | None:
+    configuration: Mapping[str, Any] = container.get("logConfiguration") or {}
+    if configuration.get("logDriver") != "awslogs":
+        return None
+    options = configuration["options"]
+    name = f"{options.get('awslogs-stream-prefix', 'ecs')}/{container['name']}/{task_id}"
+    stream = log_streams.open_stream(options["awslogs-group"], name)
+    if stream is None:
+        failed = "ResourceInitializationError: failed to validate logger args"
+        group = options["awslogs-group"]
+        raise containers.CannotStart(f"{failed}: the log group {group} does not exist")
+    return stream
+
+
+def _stop_seconds(task: Task) -> float:
+    ecs = emulator.service("ecs")
+    definition = ecs._task_defs.get(ecs._resolve_td_key(task["taskDefinitionArn"])) or {}
+    declared = [c.get("stopTimeout") for c in definition.get("containerDefinitions", [])]
+    return min(declared[0] if declared and declared[0] else 30, MAX_STOP_SECONDS)
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    # What is left stands in folders that nobody may write: a Go module cache is made so.
+    for parent, names, _ in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            if not path.is_symlink():
+                path.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
