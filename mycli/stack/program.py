@@ -343,7 +343,7 @@ def _function(
         role=role.arn,
         runtime="python3.13",
         architectures=[inputs.function_architecture],
-        handler="orchestrator.handler.handle",
+        handler="orchestrator.handler.handler",
         code=pulumi.FileArchive(inputs.function_zip),
         memory_size=512,
         timeout=29,  # API Gateway waits no longer
@@ -457,6 +457,8 @@ def _role(stack: str, name: str, service: str) -> aws.iam.Role:
         name,
         name=f"{stack}-{name}",
         assume_role_policy=json.dumps(policies.trust(service)),
+        # Users give the task role what their commands need: that must not keep destroy from it.
+        force_detach_policies=True,
         tags=_tags(stack),
     )
 

@@ -275,7 +275,7 @@ def test_function(declare: Declare) -> None:
         "role": "arn:aws:iam::123456789012:role/mycli-lambda-role",
         "runtime": "python3.13",
         "architectures": ["arm64"],
-        "handler": "orchestrator.handler.handle",
+        "handler": "orchestrator.handler.handler",
         "code": "/somewhere/function.zip",
         "memorySize": 512,
         "timeout": 29,
@@ -316,6 +316,11 @@ def test_roles_are_taken_on_by_their_service_alone(declare: Declare) -> None:
         document = json.loads(inputs(declare(), f"Role:{role}")["assumeRolePolicy"])
         (statement,) = document["Statement"]
         assert statement["Principal"] == {"Service": service}
+
+
+def test_policies_that_users_attach_do_not_outlive_the_stack(declare: Declare) -> None:
+    for role in ("lambda-role", "task-execution-role", "task-role"):
+        assert inputs(declare(), f"Role:{role}")["forceDetachPolicies"] is True
 
 
 def test_a_task_may_do_nothing(declare: Declare) -> None:
