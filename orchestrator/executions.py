@@ -85,7 +85,7 @@ def _repeat(runtime: Runtime, request: ExecRequest, execution_id: str) -> ExecRe
 
 def _launch(runtime: Runtime, request: ExecRequest, record: Record) -> ExecResponse:
     try:
-        task = _run(runtime, request, record)
+        task, record = _run(runtime, request, record)
     except WireError as refusal:
         if refusal.status != 429:  # that may work when the same request comes again
             ending = lost(f"never started: {refusal.error}", None, runtime.now())
@@ -104,16 +104,21 @@ def _launch(runtime: Runtime, request: ExecRequest, record: Record) -> ExecRespo
     return _to_exec_response(record, task_arn, "starting")
 
 
-def _run(runtime: Runtime, request: ExecRequest, record: Record) -> dict[str, object]:
+def _run(
+    runtime: Runtime, request: ExecRequest, record: Record
+) -> tuple[dict[str, object], Record]:
     """Run the record's revision; where that is gone, look the image up again, once."""
     try:
-        return tasks.run(runtime, request, record)
+        return tasks.run(runtime, request, record), record
     except tasks.MissingRevision:
         with_repo = not request.skip_git
         task_definitions.forget(runtime, record.image, with_repo=with_repo)
         revision = task_definitions.find(runtime, record.image, with_repo=with_repo)
-        chosen = records.choose_revision(runtime, record.execution_id, revision.arn)
-        return tasks.run(runtime, request, chosen or record)
+        chosen = records.choose_revision(
+            runtime, record.execution_id, revision.arn, cached=revision.cached
+        )
+        record = chosen or record
+        return tasks.run(runtime, request, record), record
 
 
 def _to_exec_response(record: Record, task_arn: str, status: str) -> ExecResponse:

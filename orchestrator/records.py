@@ -214,14 +214,16 @@ def advance(runtime: Runtime, execution_id: str, seen: Observation) -> Record | 
     )
 
 
-def choose_revision(runtime: Runtime, execution_id: str, task_definition: str) -> Record | None:
-    """Note which revision will be run, while the execution has not started."""
+def choose_revision(
+    runtime: Runtime, execution_id: str, task_definition: str, *, cached: bool
+) -> Record | None:
+    """Note that another revision will be run, while the execution has not started."""
     return _update(
         runtime,
         execution_id,
-        "SET task_definition = :task_definition",
+        "SET task_definition = :task_definition, task_definition_cached = :cached",
         "#status = :starting AND attribute_not_exists(task_arn)",
-        {":task_definition": task_definition, ":starting": "starting"},
+        {":task_definition": task_definition, ":cached": cached, ":starting": "starting"},
     )
 
 

@@ -144,8 +144,10 @@ def _latest(runtime: Runtime, family: str) -> tuple[dict[str, Any] | None, dict[
         if refusals.is_missing_revision(error):
             return None, {}
         raise
-    tags = {tag["key"]: tag.get("value", "") for tag in answer.get("tags", [])}
-    return answer["taskDefinition"], tags
+    definition: dict[str, Any] = answer["taskDefinition"]
+    if definition.get("status") == "INACTIVE":
+        return None, {}
+    return definition, {tag["key"]: tag.get("value", "") for tag in answer.get("tags", [])}
 
 
 def _register(

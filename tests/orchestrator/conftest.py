@@ -1,0 +1,369 @@
+"""The account tier: the function's own code against moto, in process, with a clock that obeys.
+
+moto has no clientToken, so the fixture `account` gives ECS the memory that AWS's has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import bcrypt
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from moto import mock_aws
+
+from orchestrator import handler
+from orchestrator.settings import CLIENT_CONFIG, Runtime, Settings
+
+API_KEY = "sk_live_" + "0123456789abcdef" * 4
+REQUEST_ID = "52fdfc07-2182-654f-163f-5f0f9a621d72"
+REGION = "us-east-1"
+ACCOUNT_ID = "123456789012"
+CLUSTER_ARN = f"arn:aws:ecs:{REGION}:{ACCOUNT_ID}:cluster/mycli-cluster"
+START = 1_790_000_000  # 2026-09-21
+CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+
+
+@dataclass
+class Clock:
+    seconds: float = START
+
+    def now(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@dataclass
+class Account:
+    """A stack's function in an account, and what is needed to talk to it and to watch it."""
+
+    runtime: Runtime
+    clock: Clock
+    calls: list[str] = field(default_factory=list)
+    run_task_bodies: list[dict[str, Any]] = field(default_factory=list)
+
+    def ask(self, action: str, **fields: object) -> tuple[int, dict[str, Any]]:
+        """One API request as a client sends it: the status and the answer's JSON."""
+        answer = self.send(api_event(json.dumps({"action": action, **fields})))
+        return answer["statusCode"], json.loads(answer["body"])
+
+    def ok(self, action: str, **fields: object) -> dict[str, Any]:
+        status, answer = self.ask(action, **fields)
+        assert status == 200, answer
+        return answer
+
+    def start(self, **fields: object) -> str:
+        """The id of a new execution without a repository."""
+        return self.ok("exec", **{"command": "true", "skip_git": True, **fields})["execution_id"]
+
+    def start_unanswered(self, **fields: object) -> str:
+        """The id of an execution whose function died before RunTask answered: no task's ARN."""
+        execution_id = self.start(**fields)
+        self.runtime.dynamodb.update_item(
+            TableName="mycli-executions",
+            Key={"execution_id": {"S": execution_id}},
+            UpdateExpression="SET #status = :status REMOVE task_arn",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={":status": {"S": "starting"}},
+        )
+        return execution_id
+
+    def task_arn(self, execution_id: str) -> str:
+        return next(task["taskArn"] for task in self.tasks() if task["startedBy"] == execution_id)
+
+    def send(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        answer = handler.handle(self.runtime, event, REQUEST_ID)
+        assert answer is not None
+        return answer
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """One event as EventBridge delivers it."""
+        assert handler.handle(self.runtime, event, REQUEST_ID) is None
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """Every task in the cluster, running or stopped."""
+        arns = [
+            arn
+            for status in ("RUNNING", "STOPPED")
+            for arn in self.runtime.ecs.list_tasks(cluster="mycli-cluster", desiredStatus=status)[
+                "taskArns"
+            ]
+        ]
+        if not arns:
+            return []
+        return self.runtime.ecs.describe_tasks(
+            cluster="mycli-cluster", tasks=arns, include=["TAGS"]
+        )["tasks"]
+
+    def item(self, execution_id: str) -> dict[str, Any] | None:
+        """What stands in the table under this key, as DynamoDB has it."""
+        return self.runtime.dynamodb.get_item(
+            TableName="mycli-executions", Key={"execution_id": {"S": execution_id}}
+        ).get("Item")
+
+    def items(self) -> list[dict[str, Any]]:
+        return self.runtime.dynamodb.scan(TableName="mycli-executions")["Items"]
+
+    def write_log(self, task_arn: str, *messages: str) -> None:
+        stream = "task/executor/" + task_arn.rpartition("/")[2]
+        logs = self.runtime.logs
+        streams = logs.describe_log_streams(
+            logGroupName="/aws/mycli/mycli", logStreamNamePrefix=stream
+        )["logStreams"]
+        if not streams:
+            logs.create_log_stream(logGroupName="/aws/mycli/mycli", logStreamName=stream)
+        now = int(time.time() * 1000)  # moto, as CloudWatch, refuses what is far from its own clock
+        logs.put_log_events(
+            logGroupName="/aws/mycli/mycli",
+            logStreamName=stream,
+            logEvents=[{"timestamp": now, "message": message} for message in messages],
+        )
+
+
+def api_event(body: str | None, key: str | None = API_KEY, **more: object) -> dict[str, Any]:
+    headers = {"Content-Type": "application/json"} | ({"X-API-Key": key} if key else {})
+    return {
+        "resource": "/execute",
+        "path": "/execute",
+        "httpMethod": "POST",
+        "headers": headers,
+        "requestContext": {"stage": "prod"},
+        "body": body,
+        "isBase64Encoded": False,
+        **more,
+    }
+
+
+def task_of(execution_id: str, task_arn: str, status: str, **detail: object) -> dict[str, Any]:
+    """A task as ECS describes it."""
+    return {
+        "clusterArn": CLUSTER_ARN,
+        "taskArn": task_arn,
+        "startedBy": execution_id,
+        "lastStatus": status,
+        "desiredStatus": "STOPPED" if status == "STOPPED" else "RUNNING",
+        "capacityProviderName": "FARGATE_SPOT",
+        "containers": [{"name": "executor", "lastStatus": status}],
+        **detail,
+    }
+
+
+def task_event(execution_id: str, task_arn: str, status: str, **detail: object) -> dict[str, Any]:
+    return {
+        "version": "0",
+        "id": "9bcdac79-b31f-4d3d-9410-fbd727c29fab",
+        "detail-type": "ECS Task State Change",
+        "source": "aws.ecs",
+        "account": ACCOUNT_ID,
+        "region": REGION,
+        "resources": [task_arn],
+        "detail": task_of(execution_id, task_arn, status, **detail),
+    }
+
+
+def new_task_arn(number: int) -> str:
+    return f"arn:aws:ecs:{REGION}:{ACCOUNT_ID}:task/mycli-cluster/{number:032x}"
+
+
+@pytest.fixture(scope="session")
+def clients() -> dict[str, Any]:
+    """Made once: most of a client's cost is reading its service's model."""
+    return {
+        name: boto3.client(name, region_name=REGION, config=CLIENT_CONFIG, **CREDENTIALS)
+        for name in ("dynamodb", "ecs", "logs", "ec2")
+    }
+
+
+@pytest.fixture(scope="session")
+def api_key_hash() -> str:
+    return bcrypt.hashpw(API_KEY.encode(), bcrypt.gensalt(4)).decode()
+
+
+@pytest.fixture
+def account(
+    clients: dict[str, Any], api_key_hash: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Account]:
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # 2,600 of them, for every test
+    with mock_aws():
+        ec2 = clients["ec2"]
+        settings = Settings(
+            stack="mycli",
+            api_key_hash=api_key_hash,
+            api_key_sha256_prefix=hashlib.sha256(API_KEY.encode()).hexdigest()[:8],
+            table="mycli-executions",
+            cluster="mycli-cluster",
+            log_group="/aws/mycli/mycli",
+            subnets=(ec2.describe_subnets()["Subnets"][0]["SubnetId"],),
+            security_group=ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"],
+            template=make_template(clients["ecs"]),
+            default_image="ubuntu:22.04",
+            log_poll_seconds=1,
+        )
+        clients["ecs"].create_cluster(
+            clusterName="mycli-cluster",
+            capacityProviders=["FARGATE", "FARGATE_SPOT"],
+            defaultCapacityProviderStrategy=[{"capacityProvider": "FARGATE_SPOT", "weight": 1}],
+        )
+        clients["logs"].create_log_group(logGroupName="/aws/mycli/mycli")
+        _make_table(clients["dynamodb"])
+        clock = Clock()
+        runtime = Runtime(
+            settings=settings,
+            dynamodb=clients["dynamodb"],
+            ecs=clients["ecs"],
+            logs=clients["logs"],
+            now=clock.now,
+            sleep=clock.sleep,
+        )
+        account = Account(runtime=runtime, clock=clock)
+        hooks = Hooks(clients)
+        hooks.watch("before-call", account.calls.append)
+        _remember_client_tokens(hooks, account)
+        yield account
+        hooks.remove()
+
+
+def make_template(ecs: Any, **container: object) -> str:
+    """Register the stack's template task definition (again): its ARN."""
+    executor = {
+        "name": "executor",
+        "image": "ubuntu:22.04",
+        "essential": True,
+        "memory": 512,
+        "entryPoint": ["/bin/sh", "-c"],
+        "command": ["the script"],
+        "stopTimeout": 120,
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": "/aws/mycli/mycli",
+                "awslogs-region": REGION,
+                "awslogs-stream-prefix": "task",
+                "mode": "blocking",
+            },
+        },
+        "environment": [{"name": "MYCLI_GIT_PROTOCOLS", "value": "https:ssh"}],
+    }
+    return ecs.register_task_definition(
+        family="mycli-task",
+        requiresCompatibilities=["FARGATE"],
+        networkMode="awsvpc",
+        cpu="256",
+        memory="512",
+        runtimePlatform={"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"},
+        executionRoleArn=f"arn:aws:iam::{ACCOUNT_ID}:role/mycli-task-execution-role",
+        taskRoleArn=f"arn:aws:iam::{ACCOUNT_ID}:role/mycli-task-role",
+        containerDefinitions=[{**executor, **container}],
+        tags=[{"key": "mycli:stack", "value": "mycli"}],
+    )["taskDefinition"]["taskDefinitionArn"]
+
+
+def _make_table(dynamodb: Any) -> None:
+    names = ("execution_id", "month", "task_arn")
+    dynamodb.create_table(
+        TableName="mycli-executions",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+        KeySchema=[{"AttributeName": "execution_id", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by-month",
+                "KeySchema": [
+                    {"AttributeName": "month", "KeyType": "HASH"},
+                    {"AttributeName": "execution_id", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            },
+            {
+                "IndexName": "by-task",
+                "KeySchema": [{"AttributeName": "task_arn", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            },
+        ],
+    )
+
+
+class Hooks:
+    """botocore event hooks that are taken off again: the clients outlive the test."""
+
+    def __init__(self, clients: Mapping[str, Any]) -> None:
+        self.clients = [clients[name] for name in ("dynamodb", "ecs", "logs")]
+        self.added: list[tuple[Any, str, Callable[..., object]]] = []
+
+    def add(self, event: str, hook: Callable[..., object]) -> None:
+        for client in self.clients:
+            client.meta.events.register(event, hook)
+            self.added.append((client, event, hook))
+
+    def watch(self, moment: str, note: Callable[[str], object]) -> None:
+        """Call note with the name of each operation, at this moment of it."""
+
+        def hook(model: Any, **_: object) -> None:
+            note(model.name)
+
+        self.add(moment, hook)
+
+    def fail(self, operation: str, code: str, message: str = "", **fields: object) -> None:
+        """Let AWS answer the next call of this operation, `ecs.RunTask`, with an error."""
+        errors = [{"Error": {"Code": code, "Message": message}, **fields, **_metadata(400)}]
+
+        def answer(**_: object) -> tuple[AWSResponse, Any] | None:
+            return (_response(400), errors.pop()) if errors else None
+
+        self.add(f"before-call.{operation}", answer)
+
+    def remove(self) -> None:
+        for client, event, hook in self.added:
+            client.meta.events.unregister(event, hook)
+
+
+@pytest.fixture
+def hooks(account: Account, clients: dict[str, Any]) -> Iterator[Hooks]:
+    hooks = Hooks(clients)
+    yield hooks
+    hooks.remove()
+
+
+def _remember_client_tokens(hooks: Hooks, account: Account) -> None:
+    """RunTask with a token that was used answers the first task, or a conflict: as AWS does.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html
+    """
+    bodies: dict[str, dict[str, Any]] = {}
+    answers: dict[str, dict[str, Any]] = {}
+
+    def before(params: dict[str, Any], **_: object) -> tuple[AWSResponse, Any] | None:
+        body = json.loads(params["body"])
+        account.run_task_bodies.append(body)
+        token = body["clientToken"]
+        if token not in answers:
+            bodies[token] = body
+            return None
+        if body == bodies[token]:
+            return _response(200), answers[token]
+        arns = [task["taskArn"] for task in answers[token]["tasks"]]
+        error = {"Code": "ConflictException", "Message": "clientToken is in use"}
+        return _response(400), {"Error": error, "resourceIds": arns, **_metadata(400)}
+
+    def after(parsed: dict[str, Any], **_: object) -> None:
+        if parsed.get("tasks"):
+            answers.setdefault(account.run_task_bodies[-1]["clientToken"], parsed)
+
+    hooks.add("before-call.ecs.RunTask", before)
+    hooks.add("after-call.ecs.RunTask", after)
+
+
+def _response(status: int) -> AWSResponse:
+    return AWSResponse("https://ecs.us-east-1.amazonaws.com/", status, {}, None)
+
+
+def _metadata(status: int) -> dict[str, Any]:
+    return {"ResponseMetadata": {"HTTPStatusCode": status}}
