@@ -47,10 +47,12 @@ def test_a_long_script_arrives_whole(machine: Machine) -> None:
 
 
 def test_quotes_and_utf8_arrive_exactly(machine: Machine) -> None:
-    command = """printf '%s\\n' "it's" 'a "b"' '$HOME `id`' 'Grüße 東京 🚀' back\\\\slash "$((1+1))" """
+    command = (
+        """printf '%s\\n' "it's" 'a "b"' '$HOME `id`' 'Grüße 東京 🚀' back\\\\slash "$((1+1))" """
+    )
     ran = machine.follow(command)
     assert ran.code == 0, ran
-    assert ran.out == "it's\na \"b\"\n$HOME `id`\nGrüße 東京 🚀\nback\\slash\n2\n"
+    assert ran.out == 'it\'s\na "b"\n$HOME `id`\nGrüße 東京 🚀\nback\\slash\n2\n'
 
 
 def test_arguments_arrive_exactly(machine: Machine) -> None:
@@ -61,7 +63,9 @@ def test_arguments_arrive_exactly(machine: Machine) -> None:
 
 def test_variables_arrive_exactly(machine: Machine) -> None:
     value = "two words\nand a 'quoted' $line"
-    ran = machine.follow("--env", f"GREETING={value}", "--env", "EMPTY=", 'echo "$GREETING[$EMPTY]"')
+    ran = machine.follow(
+        "--env", f"GREETING={value}", "--env", "EMPTY=", 'echo "$GREETING[$EMPTY]"'
+    )
     assert ran.code == 0, ran
     assert ran.out == value + "[]\n"
     assert value.splitlines()[0] not in ran.err

@@ -41,7 +41,9 @@ def machine_client(machine: Machine):
 def test_two_stacks_in_one_account(tmp_path: Path) -> None:
     machine = new_machine(tmp_path)
     for stack in ("mycli", "second"):
-        made = machine.run("init", "--local", "--force", "--runtime", "process", "--stack-name", stack)
+        made = machine.run(
+            "init", "--local", "--force", "--runtime", "process", "--stack-name", stack
+        )
         assert made.code == 0, made
     first = ("--skip-git", "--image", "alpine:3.20")
     assert machine.run("exec", "--wait", *first, "true").code == 0
