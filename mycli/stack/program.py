@@ -128,7 +128,7 @@ def _inputs() -> Inputs:
         log_poll_seconds=config.get("log_poll_seconds") or "1",
         github_host=config.get("github_host") or "github.com",
         gitlab_host=config.get("gitlab_host") or "gitlab.com",
-        credentials={credential: value for credential, value in secrets.items() if value},
+        credentials={kind: value for kind, value in secrets.items() if value is not None},
     )
 
 
@@ -388,7 +388,9 @@ def _task_events(stack: str, cluster: aws.ecs.Cluster, function: aws.lambda_.Fun
 
 
 def _api(stack: str, function: aws.lambda_.Function) -> aws.apigateway.Stage:
-    """POST /execute. It logs nothing: a request holds the key, and its log an account-wide role."""
+    """POST /execute. Nothing is logged: requests hold the key, and logging wants a role that is set
+    for the whole account.
+    """
     api = aws.apigateway.RestApi(
         "api",
         name=f"{stack}-api",
