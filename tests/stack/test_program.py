@@ -17,6 +17,16 @@ CREDENTIALS = {
     "ssh_private_key": "-----BEGIN KEY-----\nSECRET-3\n",
 }
 
+CHANGED = {
+    "default_image": "alpine:3.22",
+    "function_architecture": "x86_64",
+    "git_protocols": "https:ssh:http:file",
+    "github_host": "github.example",
+    "gitlab_host": "127.0.0.1:8080",
+    "install_git": "0",
+    "log_poll_seconds": "0.1",
+}
+
 TYPES = {
     "Cluster": 1,
     "ClusterCapacityProviders": 1,
@@ -124,10 +134,10 @@ def test_whatever_takes_tags_says_whose_it_is(declare: Declare, stack: str) -> N
 
 
 def test_two_stacks_differ_in_every_name_and_in_nothing_else(declare: Declare) -> None:
-    one, other = (declare(stack, **CREDENTIALS) for stack in ("zebra-1", "yak-22"))
+    one, other = (declare(stack, **CREDENTIALS) for stack in ("other-2", "yak-22"))
     for declared in (one, other):  # a hash of names: the one value that cannot be compared
         assert len(inputs(declared, "Deployment:deployment")["triggers"].pop("api")) == 64
-    assert json.loads(json.dumps(one).replace("zebra-1", "yak-22")) == other
+    assert json.loads(json.dumps(one).replace("other-2", "yak-22")) == other
 
 
 def test_network(declare: Declare) -> None:
@@ -252,13 +262,7 @@ def test_each_given_credential_reaches_the_task_from_ssm(declare: Declare) -> No
 
 
 def test_config_reaches_the_task(declare: Declare) -> None:
-    declared = declare(
-        default_image="alpine:3.22",
-        git_protocols="https:ssh:http:file",
-        github_host="github.example",
-        gitlab_host="127.0.0.1:8080",
-        install_git="0",
-    )
+    declared = declare(**CHANGED)
     assert container(declared)["image"] == "alpine:3.22"
     assert {item["name"]: item["value"] for item in container(declared)["environment"]} == {
         "MYCLI_GIT_PROTOCOLS": "https:ssh:http:file",
@@ -280,8 +284,8 @@ def test_function(declare: Declare) -> None:
         "memorySize": 512,
         "timeout": 29,
     }
-    local = declare(function_architecture="x86_64")
-    assert inputs(local, "Function:orchestrator")["architectures"] == ["x86_64"]
+    changed = inputs(declare(**CHANGED), "Function:orchestrator")
+    assert changed["architectures"] == ["x86_64"]
 
 
 def test_function_environment(declare: Declare) -> None:
@@ -299,9 +303,7 @@ def test_function_environment(declare: Declare) -> None:
         "MYCLI_DEFAULT_IMAGE": "ubuntu:22.04",
         "MYCLI_LOG_POLL_SECONDS": "1",
     }
-    changed = inputs(
-        declare(default_image="alpine:3.22", log_poll_seconds="0.1"), "Function:orchestrator"
-    )["environment"]["variables"]
+    changed = inputs(declare(**CHANGED), "Function:orchestrator")["environment"]["variables"]
     assert changed["MYCLI_DEFAULT_IMAGE"] == "alpine:3.22"
     assert changed["MYCLI_LOG_POLL_SECONDS"] == "0.1"
 
@@ -396,11 +398,12 @@ def test_the_stage_throttles_and_logs_nothing(declare: Declare) -> None:
 
 
 def test_a_changed_api_is_deployed_anew(declare: Declare) -> None:
-    def trigger(stack: str, **config: str) -> str:
-        return inputs(declare(stack, **config), "Deployment:deployment")["triggers"]["api"]
+    def trigger(declared: dict[str, Any]) -> str:
+        return inputs(declared, "Deployment:deployment")["triggers"]["api"]
 
-    assert trigger("mycli") == trigger("mycli", default_image="alpine:3.22")
-    assert trigger("mycli") != trigger("other-2")  # another function stands behind it
+    assert trigger(declare()) == trigger(declare(**CHANGED))
+    # Another function stands behind another stack's.
+    assert trigger(declare()) != trigger(declare("other-2", **CREDENTIALS))
 
 
 @pytest.mark.parametrize(
@@ -490,11 +493,11 @@ def test_the_plain_cli_runs_the_same_program(declare: Declare) -> None:
     project = yaml.safe_load((REPOSITORY / "Pulumi.yaml").read_text())
     assert project["name"] == "mycli"
     assert project["runtime"]["name"] == "python"
-    assert declare(main=str(REPOSITORY / project["main"])) == declare()
-    # What it declares of the config is what the program asks for, with the same defaults.
+    # What it says of the config is what the program asks for, with the same defaults.
     required = {key for key, item in project["config"].items() if "default" not in item}
     assert required == set(CONFIG)
+    assert set(project["config"]) <= {*CONFIG, *CHANGED}
     defaults = {key: i["default"] for key, i in project["config"].items() if "default" in i}
-    assert declare(**defaults) == declare()
+    assert declare(main=str(REPOSITORY / project["main"]), **defaults) == declare()
     secret = {key for key, item in project["config"].items() if item.get("secret")}
     assert secret == {"api_key_hash"}
