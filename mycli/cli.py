@@ -2,12 +2,134 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+import click
 import typer
+from typer.core import TyperGroup
 
-app = typer.Typer(name="mycli")
+from mycli import __version__, output
+from mycli.commands import WANTS_JSON
+from mycli.commands.completion import completion
+from mycli.commands.configure import configure
+from mycli.commands.exec_ import ExecCommand, exec_
+from mycli.commands.init_project import init_project
+from mycli.commands.list_ import list_
+from mycli.commands.logs import logs
+from mycli.commands.status import status
+from mycli.commands.stop import stop
+from mycli.errors import MycliError, UsageError
+
+DEBUG = "mycli.debug"
+
+
+class Root(TyperGroup):
+    """Turns what a verb raises into a line, a hint and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except BrokenPipeError:
+            raise typer.Exit(_unread()) from None
+        except Exception as error:  # noqa: BLE001 - a bug, too, is told in a line and is never 0
+            if ctx.meta.get(DEBUG):
+                traceback.print_exc()
+            told = error if isinstance(error, MycliError) else _unexpected(error)
+            output.fail(told, as_json=ctx.meta.get(WANTS_JSON, False))
+            raise typer.Exit(told.exit_code) from None
+
+
+def _unexpected(error: Exception) -> MycliError:
+    if isinstance(error, OSError):
+        return MycliError(str(error))
+    hint = "this is a bug in mycli: `mycli --debug` before the verb shows where"
+    return MycliError(f"{type(error).__name__}: {error}", hint)
+
+
+def _unread() -> int:
+    """Nobody reads stdout any more (`| head`): end quietly, as SIGPIPE would have it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 128 + signal.SIGPIPE
+
+
+app = typer.Typer(
+    name="mycli",
+    cls=Root,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    suggest_commands=False,  # click does, too
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        output.result(f"mycli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar="MYCLI_DEBUG", help="Show tracebacks.")
+    ] = False,
+) -> None:
+    """Run any command, in any Docker image, on any git repository, in your own AWS account.
+
+    \b
+    mycli init --local                    an account on this machine, to try it
+    mycli exec -f --skip-git "echo hello"
+    cd some-git-repository; mycli exec -f "make test"
+    """
+    ctx.meta[DEBUG] = debug
+
+
+app.command("exec", cls=ExecCommand, context_settings={"allow_interspersed_args": False})(exec_)
+app.command("status")(status)
+app.command("logs")(logs)
+app.command("stop")(stop)
+app.command("list")(list_)
+app.command("configure")(configure)
+app.command("init-project")(init_project)
+app.command("completion")(completion)
 
 
 def main() -> None:
-    sys.exit(app())
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command line; returns its exit code."""
+    if "_MYCLI_COMPLETE" in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
+    try:
+        return app(words, prog_name="mycli", standalone_mode=False) or 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        output.story(error.format_message())
+        return error.exit_code
+    except click.ClickException as error:
+        return _misused(error, as_json="--json" in words)
+
+
+def _misused(error: click.ClickException, as_json: bool) -> int:
+    verb = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "mycli"
+    output.fail(UsageError(error.format_message(), f"see `{verb} --help`"), as_json)
+    return UsageError.exit_code

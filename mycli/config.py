@@ -14,12 +14,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import ipaddress
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from mycli.errors import ConfigError
 
@@ -40,6 +42,15 @@ class Profile:
     def is_local(self) -> bool:
         return bool(self.daemon_secret)
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the endpoint is on this machine: nothing sent to it crosses a network."""
+        try:
+            host = urlsplit(self.api_endpoint).hostname or ""
+            return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
+
 
 _PROFILE_KEYS = tuple(item.name for item in dataclasses.fields(Profile))
 
@@ -56,11 +67,12 @@ def config_path() -> Path:
 def load_profile(name: str | None = None) -> Profile:
     """The profile to use: `name`, else `MYCLI_PROFILE`, else `default`.
 
-    MYCLI_API_ENDPOINT and MYCLI_API_KEY stand over the file (for CI); an endpoint from the
-    environment never gets the key of the file. Raises ConfigError.
+    MYCLI_API_ENDPOINT and MYCLI_API_KEY stand over the file (for CI), but not over a profile that
+    is named: a flag goes before the environment. An endpoint from the environment never gets the
+    key of the file. Raises ConfigError.
     """
-    endpoint = os.environ.get("MYCLI_API_ENDPOINT", "")
-    key = os.environ.get("MYCLI_API_KEY", "")
+    endpoint = "" if name else os.environ.get("MYCLI_API_ENDPOINT", "")
+    key = "" if name else os.environ.get("MYCLI_API_KEY", "")
     if endpoint:
         if not key:
             raise ConfigError("MYCLI_API_ENDPOINT is set, MYCLI_API_KEY is not", "set both")
@@ -170,6 +182,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: must be a mapping of keys to values")
     return cast("dict[str, Any]", document)
+
+
+def line_of(path: Path, *keys: str) -> int | None:
+    """The line, counted from 1, on which a YAML file has the value of these nested keys."""
+    import yaml
+
+    node = yaml.compose(path.read_text(encoding="utf-8"))
+    line = None
+    for key in keys:
+        if not isinstance(node, yaml.MappingNode):
+            break
+        for name, value in node.value:
+            if name.value == key:
+                line, node = name.start_mark.line + 1, value
+                break
+    return line
 
 
 def refuse_unknown_keys(where: str, found: Iterable[object], known: Iterable[str]) -> None:

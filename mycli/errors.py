@@ -37,7 +37,11 @@ class ConfigError(MycliError):
 
 
 class EndpointError(MycliError):
-    pass
+    """`may_pass`: the trouble may be over in a moment (a lost connection, a busy gateway)."""
+
+    def __init__(self, message: str, hint: str = "", *, may_pass: bool = False) -> None:
+        super().__init__(message, hint)
+        self.may_pass = may_pass
 
 
 class ApiError(MycliError):

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 from mycli.errors import MycliError
 
-_STYLES = {"step": "36", "done": "32", "warning": "33", "error": "31", "dim": "2"}
+_STYLES = {"step": "36", "done": "32", "warning": "33", "error": "31"}
+_LINE_BREAK = "\n"
 
 
 def step(text: str) -> None:
@@ -30,6 +31,11 @@ def warn(text: str) -> None:
     _tell("!", "warning", text)
 
 
+def failed(text: str) -> None:
+    """Say that what ran has failed; an error of mycli's own is `fail`."""
+    _tell("✗", "error", text)
+
+
 def story(text: str = "") -> None:
     """A plain line beside the result."""
     _write(sys.stderr, text + "\n")
@@ -40,11 +46,31 @@ def result(text: str) -> None:
     _write(sys.stdout, text + "\n")
 
 
-def raw(data: bytes) -> None:
-    """Bytes of the result, at once and as they are."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+def verbatim(text: str, *, beside: bool = False) -> None:
+    """What a command printed, as it is and at once, in UTF-8: the result, or beside the result."""
+    stream = sys.stderr if beside else sys.stdout
+    stream.flush()
+    stream.buffer.write(text.encode(errors="replace"))
+    stream.buffer.flush()
+
+
+def escaped(text: str, keep: str = "") -> str:
+    """The text without what a terminal would obey: `\\x1b` instead of the character itself.
+
+    For all that others wrote: commands, reasons, addresses, errors.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def cut(text: str, length: int) -> str:
+    """The text on one line, of `length` characters at most."""
+    line = escaped(text)
+    return line if len(line) <= length else line[: length - 1] + "…"
 
 
 def json_document(document: Any) -> None:
@@ -52,43 +78,68 @@ def json_document(document: Any) -> None:
     result(json.dumps(document, indent=2, ensure_ascii=False))
 
 
+def json_stream(
+    head: Mapping[str, Any],
+    name: str,
+    pages: Iterable[Sequence[Any]],
+    tail: Callable[[], Mapping[str, Any]],
+) -> None:
+    """One JSON document with a list that need not fit into memory: head, the list, then tail.
+
+    The document is completed whatever happens while the pages come.
+    """
+    verbatim(json.dumps(head, ensure_ascii=False)[:-1] + f', "{name}": [')
+    separator = "\n  "
+    try:
+        for page in pages:
+            if page:
+                items = (json.dumps(item, ensure_ascii=False) for item in page)
+                verbatim(separator + ",\n  ".join(items))
+                separator = ",\n  "
+    finally:
+        verbatim("\n], " + json.dumps(tail(), ensure_ascii=False)[1:] + "\n")
+
+
 def fail(error: MycliError, as_json: bool = False) -> None:
     """One line and a hint; under --json the document `{"error": ..., "hint": ...}` besides."""
     _tell("✗", "error", error.message)
     if error.hint:
-        story(f"  {error.hint}")
+        story(f"  {escaped(error.hint, keep=_LINE_BREAK)}")
     if as_json:
         json_document({"error": error.message, "hint": error.hint})
 
 
-def fields(rows: Mapping[str, object]) -> None:
+def fields(rows: Mapping[str, object], *, indent: int = 0, beside: bool = False) -> None:
     """Names and values, one a line, the values aligned; what is None or empty is left out."""
     width = max(map(len, rows), default=0) + 2
     for name, value in rows.items():
         if value not in (None, ""):
-            result(f"{name + ':':<{width}}{value}")
+            line = " " * indent + f"{name + ':':<{width}}{escaped(str(value))}"
+            (story if beside else result)(line)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on stdout; in a pipe, tab-separated lines under the column names."""
+    """A table on stdout, whose last column gives way; in a pipe, tab-separated lines."""
+    plain = [[escaped(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
-        for row in (columns, *rows):
+        for row in (columns, *plain):
             result("\t".join(row))
         return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    drawn = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
+    *fixed, last = columns
+    drawn = Table(*(Column(name, no_wrap=True) for name in fixed), last, box=SIMPLE_HEAD)
+    for row in plain:
         drawn.add_row(*row)
-    Console().print(drawn, markup=False)
+    Console(markup=False, emoji=False, highlight=False).print(drawn)
 
 
 def _tell(sign: str, style: str, text: str) -> None:
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         sign = f"\x1b[{_STYLES[style]}m{sign}\x1b[0m"
-    story(f"{sign} {text}")
+    story(f"{sign} {escaped(text, keep=_LINE_BREAK)}")
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -1,0 +1,224 @@
+"""mycli exec: run a command as a task."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import click
+import typer
+from typer.core import TyperCommand
+
+from mycli import output
+from mycli.commands import Json, Profile, connect, of_profile
+from mycli.errors import MycliError, UsageError
+
+if TYPE_CHECKING:
+    from mycli.client import Client
+    from mycli.execution import Execution
+    from mycli.project import Settings
+
+EXACT = "mycli.exact"
+
+
+def exec_(
+    ctx: typer.Context,
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND", show_default=False)],
+    *,
+    repo: Annotated[str | None, typer.Option(metavar="URL", help="Repository to clone.")] = None,
+    branch: Annotated[
+        str | None, typer.Option(metavar="REF", help="Branch, tag or commit to clone.")
+    ] = None,
+    image: Annotated[str | None, typer.Option(metavar="IMAGE", help="Docker image to use.")] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Variable; KEY alone passes yours on. Repeatable."),
+    ] = None,
+    timeout: Annotated[
+        int | None, typer.Option(metavar="SECONDS", help="End it after so long. [default: 1800]")
+    ] = None,
+    skip_git: Annotated[bool, typer.Option("--skip-git", help="Run without a repository.")] = False,
+    workdir: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Run in this folder of the repository.")
+    ] = None,
+    cpu: Annotated[
+        int | None, typer.Option(metavar="UNITS", help="vCPU units, 1024 = one; with --memory.")
+    ] = None,
+    memory: Annotated[int | None, typer.Option(metavar="MB", help="Memory; with --cpu.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Show the output, exit with its exit code.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Exit with its exit code, without the output.")
+    ] = False,
+    request_id: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="A repeat with the same one starts nothing new."),
+    ] = None,
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """Run a command as a task, in any image, on any repository.
+
+    One argument is a shell command. Several are the exact arguments of a program. Flags go before
+    it. What is not given comes from MYCLI_* variables, .mycli.yaml and git.
+
+    \b
+    mycli exec "terraform plan"
+    mycli exec -f --image python:3.13 --env CI=1 "pip install . && pytest"
+    mycli exec --repo https://github.com/user/infra --branch dev "make deploy"
+    mycli exec -f --skip-git --image alpine:latest -- printf '%s\\n' "it's" exact
+
+    It returns as soon as the task is started. With -f the command's output goes to stdout and all
+    else to stderr; Ctrl-C leaves the task running, and again within two seconds stops it. With
+    --json, stdout is one document, and what -f shows goes to stderr.
+    """
+    if skip_git and repo:
+        raise UsageError("--repo and --skip-git exclude each other")
+    _refuse_flags_behind(ctx, command)
+    from mycli import project
+
+    given = {
+        "repo": repo,
+        "branch": branch,
+        "image": image,
+        "env": _variables(env or []),
+        "timeout": timeout,
+        "workdir": workdir,
+        "cpu": cpu,
+        "memory": memory,
+        "skip_git": skip_git or (False if repo else None),
+    }
+    with connect(profile) as client:
+        settings = project.resolve(given, Path.cwd(), is_local=client.profile.is_loopback)
+        _tell_settings(settings, command)
+        execution = _start(client, command, settings, request_id)
+        attached = follow or wait
+        _tell_started(execution, beside=as_json or attached, flags=of_profile(profile))
+        document = dataclasses.asdict(execution.started) if execution.started else {}
+        if attached:
+            _stay(execution, document, follow, as_json, of_profile(profile))
+    if as_json:
+        output.json_document(document)
+
+
+class ExecCommand(TyperCommand):
+    """Notes whether `--` was given: the parser drops it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[EXACT] = "--" in args
+        return super().parse_args(ctx, args)
+
+
+def _refuse_flags_behind(ctx: typer.Context, command: list[str]) -> None:
+    """`exec "make all" --branch dev` is a slip, not a program called "make all"."""
+    flags = {name for param in ctx.command.params for name in param.opts}
+    behind = next((word for word in command[1:] if word.partition("=")[0] in flags), None)
+    if behind and " " in command[0] and not ctx.meta[EXACT]:
+        raise UsageError(
+            f"{behind} stands behind the command",
+            "flags go before it; or use -- before exact words",
+        )
+
+
+def _variables(given: list[str]) -> dict[str, str]:
+    variables: dict[str, str] = {}
+    for text in given:
+        name, separator, value = text.partition("=")
+        if not separator and name not in os.environ:
+            raise UsageError(f"--env {name}: there is no such variable here", "or give KEY=VALUE")
+        variables[name] = value if separator else os.environ[name]
+    return variables
+
+
+def _tell_settings(settings: Settings, command: list[str]) -> None:
+    if settings.file:
+        output.step(f"Loaded configuration from {os.path.relpath(settings.file)}")
+    told = {
+        "Repository": ("repo", settings.repo),
+        "Branch": ("branch", settings.branch),
+        "Image": ("image", settings.image),
+        "Environment": ("env", ", ".join(settings.env)),
+        "Timeout": ("timeout", f"{settings.timeout} s" if "timeout" in settings.sources else None),
+        "Folder": ("workdir", settings.workdir),
+    }
+    for name, (key, value) in told.items():
+        source = settings.sources.get(key)
+        if value:
+            output.step(
+                f"{name}: {output.escaped(value)}" + (f" (from {source})" if source else "")
+            )
+    shell = command[0] if len(command) == 1 else shlex.join(command)
+    output.step(f"Command: {output.cut(shell, 200)}")
+    for warning in settings.warnings:
+        output.warn(warning)
+
+
+def _start(
+    client: Client, command: list[str], settings: Settings, request_id: str | None
+) -> Execution:
+    output.step("Starting execution...")
+    try:
+        execution = client.exec(
+            command[0] if len(command) == 1 else command,
+            image=settings.image,
+            repo=settings.repo,
+            branch=settings.branch,
+            env=settings.env,
+            timeout_seconds=settings.timeout,
+            skip_git=settings.skip_git,
+            workdir=settings.workdir,
+            cpu=settings.cpu,
+            memory=settings.memory,
+            request_id=request_id,
+        )
+    except KeyboardInterrupt:
+        output.warn("Interrupted before the answer came: it may have started, see `mycli list`")
+        raise
+    output.done("Execution started")
+    return execution
+
+
+def _tell_started(execution: Execution, beside: bool, flags: str) -> None:
+    started = execution.started
+    if started is None:
+        return
+    say = output.story if beside else output.result
+    say("\nExecution Details:")
+    output.fields(
+        {
+            "Execution ID": execution.id,
+            "Task ARN": started.task_arn,
+            "Log Stream": started.log_stream,
+            "Image": started.image,
+        },
+        indent=2,
+        beside=beside,
+    )
+    say("")
+    if not beside:
+        say("Monitor execution:")
+        say(f"  mycli status{flags} {execution.id}")
+        say(f"  mycli logs{flags} {execution.id}")
+        say(f"  mycli logs -f{flags} {execution.id}  # follow it live")
+
+
+def _stay(
+    execution: Execution, document: dict[str, Any], follow: bool, as_json: bool, flags: str
+) -> NoReturn:
+    """Stay until the command has ended, and end with its exit code."""
+    from mycli.terminal import attach
+
+    document.pop("status", None)  # it was "starting"
+    try:
+        code = attach(execution, show=follow, beside=as_json, flags=flags)
+    except MycliError as error:
+        output.fail(error)
+        code = error.exit_code
+        document |= {"error": error.message, "hint": error.hint}
+    if as_json:
+        output.json_document({**document, "exit_code": execution.exit_code})
+    raise typer.Exit(code)

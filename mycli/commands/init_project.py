@@ -1,0 +1,77 @@
+"""mycli init-project: write a .mycli.yaml to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mycli import output
+from mycli.commands import Json
+from mycli.errors import UsageError
+
+_TEMPLATE = """\
+# What `mycli exec` runs in this project. Commit this file.
+# Flags and MYCLI_* variables go before it; what is left out comes from git.
+
+# The repository to clone; `origin` of this checkout if left out.
+{repo}
+
+# A branch, tag or commit; the default branch of the repository if left out.
+# branch: main
+
+# The Docker image to run in; the stack's default if left out.
+{image}
+
+# Environment variables for the command; values are text, so quote numbers.
+# env:
+#   TF_VAR_environment: production
+#   LOG_LEVEL: "3"
+
+# After so many seconds the command is ended (exit code 124); 1800 if left out.
+# timeout: 3600
+
+# The folder of the repository to run in; its root if left out.
+# workdir: infra
+
+# The size of the task: vCPU units (1024 = one) and MB, in the pairs that Fargate takes.
+# cpu: 256
+# memory: 512
+"""
+
+
+def init_project(
+    repo: Annotated[
+        str | None, typer.Option(metavar="URL", help="Repository to clone. [default: origin]")
+    ] = None,
+    image: Annotated[str | None, typer.Option(metavar="IMAGE", help="Docker image to use.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file that is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a .mycli.yaml with comments into this folder.
+
+    \b
+    mycli init-project
+    mycli init-project --image hashicorp/terraform:1.6
+    """
+    from mycli import project
+
+    path = Path.cwd() / project.FILE_NAME
+    if path.exists() and not force:
+        raise UsageError(f"{path} is there already", "--force replaces it")
+    address = project.shareable_repository(repo, path.parent)
+    text = _TEMPLATE.format(repo=_line("repo", address), image=_line("image", image))
+    path.write_text(text, encoding="utf-8")
+    output.done(f"Wrote {path}")
+    if as_json:
+        output.json_document({"path": str(path), "repo": address, "image": image})
+
+
+def _line(key: str, value: str | None) -> str:
+    import yaml
+
+    examples = {"repo": "https://github.com/user/project", "image": "python:3.13"}
+    if value is None:
+        return f"# {key}: {examples[key]}"
+    return yaml.safe_dump({key: value}, width=4096).strip()

@@ -1,0 +1,85 @@
+"""mycli list: executions, the newest first."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mycli import output
+from mycli.commands import Json, Profile, connect
+from mycli.errors import UsageError
+
+if TYPE_CHECKING:
+    from orchestrator.wire import StatusResponse
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def list_(
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="All, whatever --limit says.")] = False,
+    repo: Annotated[str | None, typer.Option(metavar="URL", help="Of this repository.")] = None,
+    status: Annotated[
+        str | None, typer.Option(metavar="STATUS", help="In this status, such as RUNNING.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="From 30m, 2h, 7d ago, or an ISO 8601 time.")
+    ] = None,
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """List executions, the newest first.
+
+    \b
+    mycli list --since 2h
+    mycli list --status RUNNING --repo https://github.com/user/infra
+    mycli list --all --json | jq '.executions[] | select(.exit_code != 0)'
+    """
+    after = since_time(since, datetime.now(UTC)) if since else None
+    with connect(profile) as client:
+        found = [
+            *client.list(limit=None if everything else limit, repo=repo, status=status, since=after)
+        ]
+    if as_json:
+        output.json_document({"executions": [dataclasses.asdict(item) for item in found]})
+        return
+    if not found:
+        output.story("No executions.")
+        return
+    output.table(
+        ("EXECUTION", "STATUS", "EXIT", "CREATED", "IMAGE", "REPOSITORY", "COMMAND"),
+        [_row(item) for item in found],
+    )
+    if len(found) == limit and not everything:
+        output.story(f"The newest {limit}; --limit or --all shows more.")
+
+
+def since_time(text: str, now: datetime) -> str:
+    """`2h` before now, or an ISO 8601 time (UTC where it has no zone). Raises UsageError."""
+    if ago := re.fullmatch(r"(\d{1,6})([smhdw])", text):
+        return (now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat()
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"--since: {text!r} is no time", "write 30m, 2h, 7d or 2026-01-31T12:00:00Z"
+        ) from None
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).isoformat()
+
+
+def _row(item: StatusResponse) -> tuple[str, ...]:
+    lost = "?" if item.finished else ""
+    return (
+        item.execution_id,
+        item.status,
+        lost if item.exit_code is None else str(item.exit_code),
+        item.created_at,
+        item.image,
+        output.cut(item.repo or "", 50),
+        output.cut(item.command, 60),
+    )

@@ -1,0 +1,41 @@
+"""mycli status: one execution as it stands."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from mycli import output
+from mycli.commands import Json, Name, Profile, connect
+
+
+def status(name: Name, profile: Profile = None, as_json: Json = False) -> None:
+    """Show an execution: its status, its times, its exit code.
+
+    \b
+    mycli status 67a1a8f4a3b5
+    mycli status --json 67a1a8f4a3b5 | jq .exit_code
+    """
+    with connect(profile) as client:
+        found = client.status(name)
+    if as_json:
+        output.json_document(dataclasses.asdict(found))
+        return
+    output.fields(
+        {
+            "Status": found.status,
+            "Desired Status": found.desired_status,
+            "Exit Code": found.exit_code,
+            "Reason": found.stopped_reason,
+            "Created At": found.created_at,
+            "Started At": found.started_at,
+            "Stopped At": found.stopped_at,
+            "Execution ID": found.execution_id,
+            "Task ARN": found.task_arn,
+            "Task Definition": found.task_definition,
+            "Image": found.image,
+            "Repository": found.repo,
+            "Branch": found.branch,
+            "Command": found.command,
+            "Cost": None if found.cost_usd is None else f"${found.cost_usd:.6f} (an estimate)",
+        }
+    )

@@ -1,0 +1,36 @@
+"""mycli stop: end an execution before it ends by itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mycli import output
+from mycli.commands import Json, Name, Profile, connect
+
+
+def stop(
+    name: Name,
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Why; kept in the execution's record.")
+    ] = None,
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """Stop an execution.
+
+    Its command gets TERM, and KILL if it goes on for two minutes. Stopping one that has ended changes nothing.
+
+    \b
+    mycli stop 67a1a8f4a3b5
+    mycli stop --reason "wrong branch" 67a1a8f4a3b5
+    """
+    with connect(profile) as client:
+        status = client.stop(name, reason)
+    if as_json:
+        output.json_document({"execution": name, "status": status})
+    elif status == "STOPPED":
+        output.done(f"{name} has stopped")
+    else:
+        output.done(f"{name} is stopping ({status})")

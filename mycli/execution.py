@@ -1,0 +1,194 @@
+"""One execution: its status, its output, its exit code, and how to stop it.
+
+Output comes as lines of text. task.sh marks where the command's own output begins and ends, so each
+line is known to belong to the setup (the clone), to the command, or to what came after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from mycli.endpoint import PATIENCE_SECONDS, Endpoint, checked
+from mycli.errors import ExecutionFailed
+from orchestrator import wire
+
+Phase = Literal["setup", "output", "end"]
+
+PAGE_LINES = 10_000  # as many as GetLogEvents has in a page
+# What was there before comes back: lost connections are borne for so long while following.
+FOLLOWING_PATIENCE_SECONDS = 600.0
+# On AWS the log driver flushes about every 5 s, and a request costs money, and so does each second
+# of holding one: with these pauses, following costs less than half of the smallest task.
+PAUSES_SECONDS = (2.0, 5.0)
+# On this machine a held request is free. These are for status, and for a function that cannot hold.
+LOCAL_PAUSES_SECONDS = (0.05, 0.5)
+# After such a page more is there already.
+FLOWING_LINES, FLOWING_CHARACTERS = 100, 50_000
+
+
+class Line(NamedTuple):
+    """One line of an execution's log, without its newline. at: ISO 8601, in UTC."""
+
+    at: str
+    text: str
+    phase: Phase
+
+
+class Execution:
+    """A handle on one execution. Making one asks nothing; each method is one request or more.
+
+    started: what exec answered, where this handle comes from exec.
+    exit_code: the command's exit code once it is known, here: from the record (`wait`), or from the
+    end of the log (`logs`, `pages`), which knows it 10 to 30 s before ECS does.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, name: str, started: wire.ExecResponse | None = None
+    ) -> None:
+        """name: the execution's short id or its task's ARN. Raises UsageError for other text."""
+        self._endpoint = endpoint
+        self.name = name
+        self._named = {"task_arn" if name.startswith("arn:") else "execution_id": name}
+        with checked():
+            wire.StatusRequest(**self._named)
+        self.started = started
+        self.exit_code: int | None = None
+        self._id = self._named.get("execution_id")
+
+    def __repr__(self) -> str:
+        return f"Execution({self.name!r})"
+
+    @property
+    def id(self) -> str:
+        """The short id; asks for the status once where only the ARN is known."""
+        if self._id is None:
+            self._id = self.status().execution_id
+        return self._id
+
+    @property
+    def task_arn(self) -> str | None:
+        """The task's ARN, asked for if need be; None while there is no task yet."""
+        if self.started:
+            return self.started.task_arn
+        return self._named.get("task_arn") or self.status().task_arn
+
+    def status(self) -> wire.StatusResponse:
+        """The execution as it stands. Raises ExecutionNotFound and other MycliErrors."""
+        return self._endpoint.send(wire.StatusRequest(**self._named), wire.StatusResponse)
+
+    def stop(self, reason: str | None = None) -> str:
+        """Ask the task to stop (TERM, 120 s later KILL); returns its status. May be repeated."""
+        with checked():
+            request = wire.StopRequest(**self._named, reason=reason)
+        return self._endpoint.send(request, wire.StopResponse).status
+
+    def wait(self) -> int:
+        """Wait until the task has ended; returns the exit code in ECS's record.
+
+        Raises ExecutionFailed, with the reason, where the command never came to an exit code.
+        """
+        pauses = self._pauses()
+        while True:
+            status = self._endpoint.send(
+                wire.StatusRequest(**self._named), wire.StatusResponse, FOLLOWING_PATIENCE_SECONDS
+            )
+            self._id = status.execution_id
+            if status.finished:
+                self.exit_code = status.exit_code
+                if status.exit_code is None:
+                    reason = status.stopped_reason or "no reason was given"
+                    raise ExecutionFailed(f"{self._id} ended without an exit code: {reason}")
+                return status.exit_code
+            self._endpoint.sleep(next(pauses))
+
+    def logs(self, follow: bool = True) -> Iterator[str]:
+        """The lines that the command printed, and nothing else.
+
+        follow: wait for more until the command has ended; else only what is there now.
+        """
+        for page in self.pages(follow):
+            yield from (line.text for line in page if line.phase == "output")
+
+    def events(self, follow: bool = True) -> Iterator[Line]:
+        """Every line of the log, with its time and whether the command printed it."""
+        for page in self.pages(follow):
+            yield from page
+
+    def pages(self, follow: bool = True) -> Iterator[Sequence[Line]]:
+        """The same by pages, as they come: only one is ever in memory.
+
+        A page that was lost on its way is asked for again, so no line is missing and none comes
+        twice. Following ends with the end marker: where a command prints that marker itself, what
+        it prints later is left out here (not in the log), and `wait` still tells the true code.
+        """
+        phase: Phase = "setup"
+        token: str | None = None
+        pauses = self._pauses()
+        while True:
+            page = self._page(token, hold=follow)
+            if page.events:
+                lines, phase, exit_code = _in_phases(page.events, self.id, phase)
+                if exit_code is not None:
+                    self.exit_code = exit_code
+                pauses = self._pauses()
+                yield lines
+            if page.done and page.exit_code is not None:
+                self.exit_code = page.exit_code
+            if page.done or (follow and phase == "end"):
+                return
+            # GetLogEvents repeats the token where nothing more is there for now.
+            if not follow and page.next_token in (None, token):
+                return
+            token = page.next_token or token
+            if follow and not _is_flowing(page, self._is_here):
+                self._endpoint.sleep(next(pauses))
+
+    def _page(self, token: str | None, hold: bool) -> wire.LogsResponse:
+        request = wire.LogsRequest(
+            **self._named,
+            next_token=token,
+            wait_seconds=wire.MAX_WAIT_SECONDS if hold and self._is_here else 0,
+            limit=PAGE_LINES,
+        )
+        patience = FOLLOWING_PATIENCE_SECONDS if token else PATIENCE_SECONDS
+        return self._endpoint.send(request, wire.LogsResponse, patience)
+
+    @property
+    def _is_here(self) -> bool:
+        return self._endpoint.profile.is_loopback
+
+    def _pauses(self) -> Iterator[float]:
+        """Seconds to wait before asking again: longer each time that there is nothing new."""
+        pause, longest = LOCAL_PAUSES_SECONDS if self._is_here else PAUSES_SECONDS
+        while True:
+            yield pause
+            pause = min(pause * 1.5, longest)
+
+
+def _is_flowing(page: wire.LogsResponse, is_here: bool) -> bool:
+    if is_here:
+        return bool(page.events)
+    characters = sum(len(event.message) for event in page.events)
+    return len(page.events) >= FLOWING_LINES or characters >= FLOWING_CHARACTERS
+
+
+def _in_phases(
+    events: Sequence[wire.LogEvent], execution_id: str, phase: Phase
+) -> tuple[list[Line], Phase, int | None]:
+    """The events as lines without the markers; the phase after them; the end marker's exit code."""
+    sign = f"[mycli {execution_id}] "
+    begin = wire.begin_marker(execution_id)
+    exit_code: int | None = None
+    lines: list[Line] = []
+    for event in events:
+        text, now = event.message, phase
+        if sign in text:
+            if phase == "setup" and text.endswith(begin):
+                text, now = text.removesuffix(begin), "output"
+            elif phase != "end" and (found := wire.split_end_marker(execution_id, text)):
+                (text, exit_code), now = found, "end"
+        if text or now == phase:
+            lines.append(Line(event.at, text, phase))
+        phase = now
+    return lines, phase, exit_code

@@ -1,0 +1,241 @@
+"""What to run: flags, then MYCLI_* variables, then .mycli.yaml, then git, then an error.
+
+Each value is taken from the first of these that has it. git gives the address of `origin` and,
+where that is used, the branch of the checkout.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mycli.checkout import Checkout, read_checkout, same_repository
+from mycli.config import line_of, read_yaml, refuse_unknown_keys
+from mycli.errors import ConfigError, UsageError
+from orchestrator import wire
+
+FILE_NAME = ".mycli.yaml"
+
+_KINDS: Mapping[str, tuple[type, str]] = {
+    "repo": (str, "text"),
+    "branch": (str, "text"),
+    "image": (str, "text"),
+    "env": (dict, "a mapping of names to text"),
+    "timeout": (int, "a whole number of seconds"),
+    "workdir": (str, "text"),
+    "cpu": (int, "a whole number of vCPU units (1024 = one)"),
+    "memory": (int, "a whole number of MB"),
+    "skip_git": (bool, "true or false"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What to run, and where each value came from: "MYCLI_IMAGE", ".mycli.yaml", "git".
+
+    None means that the stack's default is used; a value from a flag has no source. warnings are
+    sentences for the user.
+    """
+
+    repo: str | None = None
+    branch: str | None = None
+    image: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    timeout: int = wire.DEFAULT_TIMEOUT_SECONDS
+    workdir: str | None = None
+    cpu: int | None = None
+    memory: int | None = None
+    skip_git: bool = False
+    file: Path | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def resolve(flags: Mapping[str, Any], folder: Path, *, is_local: bool) -> Settings:
+    """Settings from the flags (None = not given) and what stands around `folder`.
+
+    is_local: the stack is on this machine, so that a path can be cloned. Raises UsageError and
+    ConfigError.
+    """
+    file = find_file(folder)
+    layers = (
+        ("", {name: value for name, value in flags.items() if value is not None}),
+        ("MYCLI_", _from_environment(os.environ)),
+        (FILE_NAME, read_file(file) if file else {}),
+    )
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for source, layer in reversed(layers):
+        for name, value in layer.items():
+            values[name] = {**values.get("env", {}), **value} if name == "env" else value
+            sources[name] = f"{source}{name.upper()}" if source == "MYCLI_" else source
+    settings = Settings(**values, file=file, sources=sources)
+    if settings.skip_git:
+        return dataclasses.replace(settings, repo=None, branch=None)
+    return _with_repository(settings, folder, is_local)
+
+
+def _with_repository(settings: Settings, folder: Path, is_local: bool) -> Settings:
+    """The settings with what git tells: the repository and its branch, and what will not run."""
+    checkout = read_checkout(folder)
+    given, branch, base = settings.repo, settings.branch, folder
+    sources = dict(settings.sources)
+    if given is None:
+        if checkout is None or checkout.origin is None:
+            raise _no_repository(checkout, is_local)
+        given, base, sources["repo"] = checkout.origin, checkout.root, "git"
+        if branch is None and checkout.head:
+            branch, sources["branch"] = checkout.head, "git"
+    elif sources["repo"] == FILE_NAME and settings.file:
+        base = settings.file.parent
+    return dataclasses.replace(
+        settings,
+        repo=repo_address(given, base, is_local=is_local),
+        branch=branch,
+        sources=sources,
+        warnings=_warnings(given, branch, checkout),
+    )
+
+
+def _warnings(repo: str, branch: str | None, checkout: Checkout | None) -> tuple[str, ...]:
+    told: list[str] = []
+    if wire.strip_credentials(repo) != repo:
+        told.append(
+            "the address of the repository has a user name or token in it, which was left out: "
+            "git credentials are kept in the stack"
+        )
+    if checkout and checkout.origin and same_repository(checkout.origin, repo):
+        # Of another branch than the one checked out, the checkout says nothing.
+        told += checkout.not_running() if branch in (None, checkout.head) else []
+    return tuple(told)
+
+
+def _no_repository(checkout: Checkout | None, is_local: bool) -> UsageError:
+    if checkout is None:
+        return UsageError(
+            "which repository? This folder is in none, and none is named",
+            "give --repo, set repo in .mycli.yaml, or run without one: --skip-git",
+        )
+    here = f"--repo {checkout.root.as_uri()}" if is_local else "--repo"
+    return UsageError(
+        f"which repository? {checkout.root} has no remote named origin",
+        f"give {here}, add the remote, or run without a repository: --skip-git",
+    )
+
+
+def repo_address(repo: str, folder: Path, *, is_local: bool) -> str:
+    """The address as a task can clone it, without credentials. Paths are taken from `folder`.
+
+    Raises UsageError where it cannot be cloned from where the stack is.
+    """
+    if re.match(r"[.~]{0,2}/", repo) or repo in (".", ".."):
+        repo = (folder / Path(repo).expanduser()).resolve().as_uri()
+    address = wire.strip_credentials(repo)
+    try:
+        protocol = wire.repo_protocol(address)
+    except wire.WireError as error:
+        raise UsageError(error.error.removeprefix("invalid request: "), error.hint) from None
+    if protocol in ("file", "http") and not is_local:
+        why = "only this machine can reach it" if protocol == "file" else "it is not encrypted"
+        raise UsageError(
+            f"a task on AWS cannot clone {address}: {why}",
+            "give an https or ssh address with --repo, or run without a repository: --skip-git",
+        )
+    return address
+
+
+def shareable_repository(repo: str | None, folder: Path) -> str | None:
+    """The address to write into a .mycli.yaml: this one, else origin where others can reach it."""
+    if repo is not None:
+        return repo_address(repo, folder, is_local=True)
+    checkout = read_checkout(folder)
+    if checkout is None or checkout.origin is None:
+        return None
+    try:
+        return repo_address(checkout.origin, checkout.root, is_local=False)
+    except UsageError:
+        return None
+
+
+# --- MYCLI_* variables and .mycli.yaml -----------------------------------------------------------
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    read: dict[str, Callable[[str, str], Any]] = {
+        "repo": _text,
+        "branch": _text,
+        "image": _text,
+        "timeout": _whole,
+        "workdir": _text,
+        "cpu": _whole,
+        "memory": _whole,
+        "skip_git": _boolean,
+    }
+    given = {name: environ.get(f"MYCLI_{name.upper()}", "") for name in read}
+    return {name: read[name](f"MYCLI_{name.upper()}", text) for name, text in given.items() if text}
+
+
+def _text(_: str, text: str) -> str:
+    return text
+
+
+def _whole(name: str, text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise UsageError(f"{name} is {text!r}", f"{name} must be a whole number")
+    return int(text)
+
+
+def _boolean(name: str, text: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if text.lower() not in known:
+        raise UsageError(f"{name} is {text!r}", f"{name} must be true or false")
+    return known[text.lower()]
+
+
+def find_file(folder: Path) -> Path | None:
+    """The nearest .mycli.yaml, looked for upwards as far as the root of the repository."""
+    folder = folder.resolve()
+    looked_in = [folder]
+    for above in (folder, *folder.parents):
+        if (above / ".git").exists():
+            looked_in = [folder, *(p for p in folder.parents if p.is_relative_to(above))]
+            break
+    return next((p / FILE_NAME for p in looked_in if (p / FILE_NAME).is_file()), None)
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The values in a .mycli.yaml; a key without a value counts as absent. Raises ConfigError."""
+    document = read_yaml(path)
+    for key in document:
+        refuse_unknown_keys(f"{path}:{line_of(path, str(key))}", [key], _KINDS)
+    values = {key: value for key, value in document.items() if value is not None}
+    for key, value in values.items():
+        kind, allowed = _KINDS[key]
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            quote = "; write it in quotes" if kind is str else ""
+            where = f"{path}:{line_of(path, key)}"
+            raise ConfigError(
+                f"{where}: {key} is {_as_written(value)}", f"it must be {allowed}{quote}"
+            )
+    for name, value in values.get("env", {}).items():
+        if not isinstance(name, str):  # YAML takes a bare YES or ON for a boolean
+            what = f"{path}:{line_of(path, 'env')}: env: the name {_as_written(name)} is not text"
+            raise ConfigError(what, "write the name in quotes")
+        if not isinstance(value, str):
+            line = line_of(path, "env", name)
+            quoted = "" if value is None else _as_written(value)
+            raise ConfigError(
+                f"{path}:{line}: env: {name} is {_as_written(value)}, not text",
+                f'write the value in quotes: {name}: "{quoted}"',
+            )
+    return values
+
+
+def _as_written(value: object) -> str:
+    words = {True: "true", False: "false", None: "empty"}
+    return words[value] if isinstance(value, bool | None) else str(value)

@@ -1,0 +1,69 @@
+"""An execution attached to this terminal: its output, Ctrl-C, and its exit code."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+from mycli import output
+from mycli.execution import Execution
+from orchestrator import wire
+
+SECOND_CTRL_C_SECONDS = 2.0
+DETACHED_EXIT_CODE = 130  # as a shell has it for SIGINT
+_MEANINGS = {
+    wire.TIMED_OUT_EXIT_CODE: " (the code of a timeout)",
+    wire.SETUP_FAILED_EXIT_CODE: " (the code of a failed setup: see above)",
+    126: " (found, but not executable)",
+    127: " (the shell did not find a command)",
+    137: " (killed: perhaps out of memory)",
+}
+
+
+def attach(execution: Execution, *, show: bool, beside: bool, flags: str) -> int:
+    """Stay until the command has ended, and return its exit code.
+
+    show: print its output as it comes; beside: on stderr. flags: what a mycli command line needs
+    to reach the same stack. Ctrl-C detaches (130), a second one soon after stops the execution.
+    Raises ExecutionFailed where the command never came to an exit code.
+    """
+    try:
+        if show:
+            _print_pages(execution, beside)
+        code = execution.wait() if execution.exit_code is None else execution.exit_code
+    except KeyboardInterrupt:
+        return _detach(execution, flags)
+    except BrokenPipeError:
+        output.warn(f"Nobody reads the output any more. {execution.id} runs on:")
+        _say_how_to_go_on(execution, flags)
+        raise
+    if code == 0:
+        output.done("Command completed (exit code 0)")
+    else:
+        output.failed(f"Command failed with exit code {code}{_MEANINGS.get(code, '')}")
+    return code
+
+
+def _print_pages(execution: Execution, beside: bool) -> None:
+    for page in execution.pages():
+        for is_output, lines in itertools.groupby(page, lambda line: line.phase == "output"):
+            text = "".join(f"{line.text}\n" for line in lines)
+            output.verbatim(text, beside=beside or not is_output)
+
+
+def _detach(execution: Execution, flags: str) -> int:
+    try:
+        output.story()
+        output.warn(f"Detached: {execution.id} runs on. Ctrl-C again within two seconds stops it.")
+        _say_how_to_go_on(execution, flags)
+        time.sleep(SECOND_CTRL_C_SECONDS)
+    except KeyboardInterrupt:
+        output.step(f"Stopping {execution.id}...")
+        execution.stop("Ctrl-C")
+        output.done("It is stopping: its command got TERM")
+    return DETACHED_EXIT_CODE
+
+
+def _say_how_to_go_on(execution: Execution, flags: str) -> None:
+    output.story(f"  mycli logs -f{flags} {execution.id}    # pick it up")
+    output.story(f"  mycli stop{flags} {execution.id}       # stop it")

@@ -1,0 +1,73 @@
+"""Every test has a home of its own, and none of the caller's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mycli import config
+from tests.fake_endpoint import FakeEndpoint
+
+_SETTINGS = ("API_ENDPOINT", "API_KEY", "PROFILE", "DEBUG", "REPO", "BRANCH", "IMAGE", "TIMEOUT")
+_MORE_SETTINGS = ("WORKDIR", "CPU", "MEMORY", "SKIP_GIT")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # typer 0.24 imports names that click 9 will not have; pyproject.toml says why it is that typer.
+    config.addinivalue_line("filterwarnings", "ignore:'click:DeprecationWarning:typer")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in (*_SETTINGS, *_MORE_SETTINGS):
+        monkeypatch.delenv(f"MYCLI_{name}", raising=False)
+    monkeypatch.setenv("MYCLI_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def endpoint() -> Iterator[FakeEndpoint]:
+    with FakeEndpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def configured(endpoint: FakeEndpoint) -> FakeEndpoint:
+    """The endpoint, saved as the default profile."""
+    config.save_profile(endpoint.profile)
+    return endpoint
+
+
+class Ran:
+    """What a command line left: its exit code, its stdout, its stderr."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    def __repr__(self) -> str:
+        return f"exit code {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+Mycli = Callable[..., Ran]
+
+
+@pytest.fixture
+def mycli(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Mycli:
+    """Runs a command line in this process, in an empty folder."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+    def run(*words: str) -> Ran:
+        from mycli import cli
+
+        capsys.readouterr()
+        code = cli.run(words)
+        printed = capsys.readouterr()
+        return Ran(code, str(printed.out), str(printed.err))
+
+    return run

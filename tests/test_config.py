@@ -1,0 +1,175 @@
+"""The user's configuration: private, whole or not at all, and who goes before whom."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from mycli import ConfigError
+from mycli.config import (
+    Profile,
+    config_path,
+    load_profile,
+    load_profiles,
+    remove_profile,
+    save_profile,
+    write_private,
+)
+from tests.fake_endpoint import KEY
+
+ONE = Profile(api_endpoint="https://one.example/prod/execute", api_key=KEY, region="us-east-1")
+TWO = Profile(api_endpoint="https://two.example/prod/execute", api_key=KEY, stack_name="second")
+
+
+def write(text: str) -> Path:
+    path = config_path()
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_what_is_saved_is_found_again(home: Path) -> None:
+    save_profile(ONE)
+    save_profile(TWO, "second")
+    assert load_profiles() == {"default": ONE, "second": TWO}
+    assert load_profile() == ONE
+    assert load_profile("second") == TWO
+    assert config_path() == home / "config.yaml"
+
+
+def test_the_default_profile_stands_at_the_top() -> None:
+    save_profile(ONE)
+    assert config_path().read_text().startswith(f"api_endpoint: {ONE.api_endpoint}\napi_key: sk_")
+
+
+def test_only_the_owner_can_read_it(home: Path) -> None:
+    before = os.umask(0)
+    try:
+        save_profile(ONE)
+    finally:
+        os.umask(before)
+    assert config_path().stat().st_mode & 0o777 == 0o600
+    assert home.stat().st_mode & 0o777 == 0o700
+
+
+def test_it_is_written_whole_or_not_at_all(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_profile(ONE)
+    before = config_path().read_bytes()
+
+    def disk_full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", disk_full)
+    with pytest.raises(OSError, match="No space"):
+        save_profile(TWO)
+    assert config_path().read_bytes() == before
+    assert list(home.iterdir()) == [config_path()], "and no draft is left behind"
+
+
+def test_the_last_profile_takes_the_file_along() -> None:
+    save_profile(ONE)
+    save_profile(TWO, "second")
+    remove_profile("default")
+    assert load_profiles() == {"second": TWO}
+    remove_profile("never there")
+    remove_profile("second")
+    assert not config_path().exists()
+
+
+def test_the_environment_stands_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    save_profile(ONE)
+    save_profile(TWO, "second")
+    other_key = KEY.replace("0", "1")
+    monkeypatch.setenv("MYCLI_PROFILE", "second")
+    assert load_profile() == TWO
+    monkeypatch.setenv("MYCLI_API_KEY", other_key)
+    assert load_profile().api_key == other_key
+    assert load_profile().api_endpoint == TWO.api_endpoint
+    monkeypatch.setenv("MYCLI_API_ENDPOINT", "https://ci.example/execute")
+    assert load_profile() == Profile(api_endpoint="https://ci.example/execute", api_key=other_key)
+
+
+def test_a_profile_that_is_named_goes_before_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save_profile(TWO, "second")
+    monkeypatch.setenv("MYCLI_API_ENDPOINT", "https://ci.example/execute")
+    monkeypatch.setenv("MYCLI_API_KEY", KEY.replace("0", "1"))
+    assert load_profile("second") == TWO
+
+
+def test_an_endpoint_of_the_environment_never_gets_the_key_of_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save_profile(ONE)
+    monkeypatch.setenv("MYCLI_API_ENDPOINT", "https://elsewhere.example/execute")
+    with pytest.raises(ConfigError, match="MYCLI_API_KEY is not"):
+        load_profile()
+
+
+def test_nothing_is_configured() -> None:
+    with pytest.raises(ConfigError, match="not configured yet") as caught:
+        load_profile()
+    assert "mycli init" in caught.value.hint
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("api_endpiont: https://x", "unknown key 'api_endpiont'", "did you mean api_endpoint?"),
+        (f"api_key: {KEY}", "api_endpoint is missing", "mycli configure"),
+        ("profiles: 7", "profiles must be a mapping", ""),
+        ("profiles: {a: 7}", "profile a: must be a mapping", ""),
+        ("profiles: {a: {colour: red}}", "profile a: unknown key 'colour'", "known keys"),
+        ("api_endpoint: 7", "api_endpoint must be text", ""),
+        ("- a", "must be a mapping", ""),
+        ("a: [", "line 1", ""),
+    ],
+)
+def test_a_file_that_cannot_be(text: str, message: str, hint: str) -> None:
+    path = write(text)
+    with pytest.raises(ConfigError) as caught:
+        load_profile()
+    assert str(path) in caught.value.message
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_an_error_in_the_file_does_not_tell_the_key() -> None:
+    write(f"api_endpoint: https://x\napi_key: {KEY}\n  bad: indent")
+    with pytest.raises(ConfigError) as caught:
+        load_profile()
+    assert KEY not in caught.value.message + caught.value.hint
+
+
+def test_secrets_are_in_no_repr() -> None:
+    profile = Profile(api_endpoint="http://127.0.0.1:1/x", api_key=KEY, daemon_secret="of-daemon")
+    assert KEY not in repr(profile)
+    assert "of-daemon" not in repr(profile)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "loopback"),
+    [
+        ("http://127.0.0.1:4566/x", True),
+        ("http://localhost/x", True),
+        ("http://[::1]:80/x", True),
+        ("https://abc.example/x", False),
+        ("http://127.0.0.1.example.com/x", False),
+        ("http://[::1", False),
+        ("", False),
+    ],
+)
+def test_what_is_on_this_machine(endpoint: str, loopback: bool) -> None:
+    assert Profile(api_endpoint=endpoint, api_key=KEY).is_loopback is loopback
+
+
+def test_write_private_makes_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "file"
+    write_private(path, b"\x00content")
+    assert path.read_bytes() == b"\x00content"
+    assert path.stat().st_mode & 0o777 == 0o600

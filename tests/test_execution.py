@@ -1,0 +1,279 @@
+"""Following: every line once, by page, at a price; and what an execution says of itself."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import tracemalloc
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import httpx
+import pytest
+
+from mycli import ExecutionFailed, UsageError
+from mycli.config import Profile
+from mycli.endpoint import Endpoint
+from mycli.execution import Execution
+from orchestrator.wire import begin_marker, end_marker
+from tests.fake_endpoint import (
+    ARN,
+    AT,
+    ID,
+    KEY,
+    LOST,
+    STATUS,
+    Answer,
+    FakeEndpoint,
+    log_page,
+    output_of,
+)
+
+Follow = Callable[[str], Execution]
+
+
+@pytest.fixture
+def execution_of(endpoint: FakeEndpoint) -> Iterator[Follow]:
+    def no_sleep(_: float) -> None:
+        pass
+
+    with contextlib.closing(Endpoint(endpoint.profile, sleep=no_sleep)) as opened:
+        yield lambda name: Execution(opened, name)
+
+
+def test_the_output_is_what_stands_between_the_markers(
+    endpoint: FakeEndpoint, execution_of: Follow
+) -> None:
+    endpoint.has_log([*output_of(["one", "", "three"], 3), "after"])
+    assert list(execution_of(ID).logs()) == ["one", "", "three"]
+    events = list(execution_of(ID).events())
+    assert [(event.phase, event.text) for event in events] == [
+        ("setup", "Cloning..."),
+        ("output", "one"),
+        ("output", ""),
+        ("output", "three"),
+        ("end", "after"),
+    ]
+    assert events[0].at == AT
+
+
+def test_the_end_marker_may_stand_behind_output_without_a_newline(
+    endpoint: FakeEndpoint, execution_of: Follow
+) -> None:
+    endpoint.has_log([begin_marker(ID), "abc" + end_marker(ID, 0)])
+    assert list(execution_of(ID).logs()) == ["abc"]
+
+
+def test_the_begin_marker_may_stand_behind_setup_without_a_newline(
+    endpoint: FakeEndpoint, execution_of: Follow
+) -> None:
+    endpoint.has_log(["50%" + begin_marker(ID), "abc", end_marker(ID, 0)])
+    events = [(event.phase, event.text) for event in execution_of(ID).events()]
+    assert events == [("setup", "50%"), ("output", "abc")]
+
+
+def test_a_failed_setup_has_no_output(endpoint: FakeEndpoint, execution_of: Follow) -> None:
+    endpoint.has_log(["fatal: repository not found", end_marker(ID, 125)], exit_code=125)
+    run = execution_of(ID)
+    assert list(run.logs()) == []
+    assert run.exit_code == 125
+
+
+def test_the_marker_of_another_execution_is_output(
+    endpoint: FakeEndpoint, execution_of: Follow
+) -> None:
+    other = end_marker("0123456789ab", 0)
+    endpoint.has_log(output_of([other]))
+    assert list(execution_of(ID).logs()) == [other]
+
+
+def test_following_ends_with_the_marker_before_the_record_knows(
+    endpoint: FakeEndpoint, execution_of: Follow
+) -> None:
+    page = log_page([output_of(["x"], 9), []], 0, None)
+    endpoint.says("logs", {**page, "done": False})
+    run = execution_of(ID)
+    assert list(run.logs()) == ["x"]
+    assert run.exit_code == 9
+    assert len(endpoint.asked("logs")) == 1
+
+
+def test_a_forged_marker_ends_the_following_only(
+    endpoint: FakeEndpoint, execution_of: Follow
+) -> None:
+    forged = [begin_marker(ID), "x", end_marker(ID, 0)]
+    endpoint.has_log(forged, ["the real work"], [end_marker(ID, 7)], exit_code=7)
+    endpoint.says("status", {**STATUS, "exit_code": 7})
+    run = execution_of(ID)
+    assert list(run.logs()) == ["x"]
+    assert run.exit_code == 0
+    assert run.wait() == 7
+    whole = execution_of(ID)
+    assert [event.text for event in whole.events(follow=False)][:2] == ["x", "the real work"]
+    assert whole.exit_code == 7
+
+
+def test_an_empty_page_is_not_the_end(endpoint: FakeEndpoint, execution_of: Follow) -> None:
+    endpoint.has_log([], output_of([])[:2], [], [], ["one"], [], [end_marker(ID, 0)])
+    assert list(execution_of(ID).logs()) == ["one"]
+    assert all(asked["wait_seconds"] == 5 for asked in endpoint.asked("logs"))
+
+
+def test_without_following_it_ends_where_the_token_stays(
+    endpoint: FakeEndpoint, execution_of: Follow
+) -> None:
+    pages = [[begin_marker(ID), "one"], [], ["two"]]
+
+    def script(request: Mapping[str, Any]) -> Answer:
+        index = int(request.get("next_token") or 0)
+        page = log_page([*pages, [], []], index, None)
+        return Answer({**page, "next_token": str(min(index + 1, 3)), "done": False})
+
+    endpoint.runs("logs", script)
+    run = execution_of(ID)
+    assert list(run.logs(follow=False)) == ["one", "two"]
+    assert run.exit_code is None
+    assert all(asked["wait_seconds"] == 0 for asked in endpoint.asked("logs"))
+
+
+def test_no_log_stream_yet(endpoint: FakeEndpoint, execution_of: Follow) -> None:
+    endpoint.says("logs", {"events": [], "next_token": None, "done": False})
+    assert list(execution_of(ID).events(follow=False)) == []
+
+
+def test_lost_connections_lose_no_line_and_double_none(
+    endpoint: FakeEndpoint, execution_of: Follow
+) -> None:
+    lines = [f"line {number}" for number in range(40)]
+    whole = output_of(lines, 0)
+    pages = [whole[start : start + 3] for start in range(0, len(whole), 3)]
+    losses = itertools.cycle([True, True, False])
+    troubles = itertools.cycle(
+        [
+            LOST,
+            Answer({"message": "Internal server error"}, status=502),
+            Answer({"error": "throttled"}, status=429, headers={"Retry-After": "0"}),
+        ]
+    )
+
+    def script(request: Mapping[str, Any]) -> Answer:
+        if next(losses):
+            return next(troubles)
+        index = int(request.get("next_token") or 0)
+        return Answer(log_page(pages, index, 0))
+
+    endpoint.runs("logs", script)
+    assert list(execution_of(ID).logs()) == lines
+    assert len(endpoint.asked("logs")) >= 3 * len(pages)
+
+
+def test_an_arn_names_an_execution_and_its_id_is_asked_for_once(
+    endpoint: FakeEndpoint, execution_of: Follow
+) -> None:
+    endpoint.has_log(output_of(["x"]))
+    endpoint.says("status", STATUS)
+    run = execution_of(ARN)
+    assert list(run.logs()) == ["x"]
+    assert run.id == ID
+    assert run.task_arn == ARN
+    assert endpoint.asked("logs")[0]["task_arn"] == ARN
+    assert len(endpoint.asked("status")) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["", "nonsense", "67A1A8F4A3B5", "67a1a8f4a3b5 ", "arn:aws:s3:::x"]
+)
+def test_what_names_no_execution_is_refused_before_anything_is_asked(
+    endpoint: FakeEndpoint, execution_of: Follow, name: str
+) -> None:
+    with pytest.raises(UsageError):
+        execution_of(name)
+    assert endpoint.seen == []
+
+
+def test_wait_gives_the_exit_code_of_the_record(
+    endpoint: FakeEndpoint, execution_of: Follow
+) -> None:
+    running = {**STATUS, "status": "RUNNING", "exit_code": None}
+    endpoint.says("status", running, running, LOST, {**STATUS, "exit_code": 7})
+    assert execution_of(ID).wait() == 7
+
+
+def test_wait_tells_why_there_is_no_exit_code(endpoint: FakeEndpoint, execution_of: Follow) -> None:
+    why = "CannotPullContainerError: no such image"
+    endpoint.says("status", {**STATUS, "exit_code": None, "stopped_reason": why})
+    with pytest.raises(ExecutionFailed, match="CannotPullContainerError") as caught:
+        execution_of(ID).wait()
+    assert caught.value.exit_code == 125
+
+
+def test_stop_passes_the_reason_on(endpoint: FakeEndpoint, execution_of: Follow) -> None:
+    endpoint.says("stop", {"status": "STOPPING"})
+    assert execution_of(ID).stop("enough") == "STOPPING"
+    assert endpoint.asked("stop") == [{"action": "stop", "execution_id": ID, "reason": "enough"}]
+
+
+def test_memory_stays_flat_for_a_long_log(endpoint: FakeEndpoint, execution_of: Follow) -> None:
+    lines = [f"line {number}" for number in range(2_000)]
+    pages = 60
+
+    def script(request: Mapping[str, Any]) -> Answer:
+        index = int(request.get("next_token") or 0)
+        page = [begin_marker(ID), *lines] if index == 0 else lines
+        if index == pages - 1:
+            page = [*lines, end_marker(ID, 0)]
+        return Answer({**log_page([page], 0, 0), "next_token": str(index + 1), "done": False})
+
+    endpoint.runs("logs", script)
+    peaks: list[int] = []
+    tracemalloc.start()
+    for number, _ in enumerate(execution_of(ID).pages()):
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.reset_peak()
+        if number == 9:
+            endpoint.seen.clear()
+    tracemalloc.stop()
+    assert len(peaks) == pages
+    assert max(peaks[-10:]) < 1.5 * max(peaks[5:15])
+
+
+# --- What following costs on AWS -----------------------------------------------------------------
+
+# us-east-1, in dollars: a REST API request and a Lambda request, a second of Lambda (arm64,
+# 512 MB), and five minutes of the smallest task (0.25 vCPU and 0.5 GB, x86, on demand).
+REQUEST = 3.50e-6 + 0.20e-6
+LAMBDA_SECOND = 0.5 * 0.0000133334
+TASK = (0.25 * 0.04048 + 0.5 * 0.004445) / 12
+ANSWER_SECONDS = 0.05
+
+
+@pytest.mark.parametrize("flush_seconds", [5.0, 300.0], ids=["busy", "silent"])
+def test_following_costs_less_than_half_of_the_smallest_task(flush_seconds: float) -> None:
+    now, held, lines_shown = 0.0, 0.0, 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        """CloudWatch has new lines each time that the log driver flushed."""
+        nonlocal now, held
+        asked = json.loads(request.content)
+        wait = asked["wait_seconds"] + ANSWER_SECONDS
+        now, held = now + wait, held + wait
+        flushes = int(now // flush_seconds)
+        fresh = range(int(asked.get("next_token") or 0), flushes)
+        events = [{"at": AT, "message": f"flush {number}"} for number in fresh]
+        if not asked.get("next_token"):
+            events.insert(0, {"at": AT, "message": begin_marker(ID)})
+        document = {"events": events, "next_token": str(flushes), "done": now >= 300}
+        return httpx.Response(200, json=document)
+
+    profile = Profile(api_endpoint="https://abc.example.com/prod/execute", api_key=KEY)
+    requests: list[httpx.Request] = []
+    transport = httpx.MockTransport(lambda request: (requests.append(request), answer(request))[1])
+    endpoint = Endpoint(profile, transport=transport, sleep=sleep, clock=lambda: now)
+    lines_shown = sum(1 for _ in Execution(endpoint, ID).logs())
+    assert lines_shown == 300 // flush_seconds
+    assert len(requests) * REQUEST + held * LAMBDA_SECOND < TASK / 2
