@@ -59,6 +59,7 @@ def test_holds_what_runs_and_nothing_else(tmp_path: Path, code: Path, bcrypt: Pa
         assert archive.read("orchestrator/handler.py") == b"import os\n"
         # Lambda unpacks it with these modes, and runs it as another user.
         assert {entry.external_attr >> 16 for entry in archive.infolist()} == {0o100644}
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_the_same_bytes_from_another_folder_at_another_time(

@@ -109,6 +109,7 @@ def test_no_statement_is_more_than_an_allow(document: dict[str, Any]) -> None:
     for statement in document["Statement"]:
         assert set(statement) - {"Condition"} == {"Effect", "Action", "Resource"}
         assert statement["Effect"] == "Allow"
+        assert statement["Resource"]
         assert not any("*" in action for action in statement["Action"])
 
 
@@ -226,7 +227,7 @@ def test_ecs_reads_only_the_credentials_that_the_stack_has() -> None:
     assert not allows(EXECUTION, "ssm:GetParameters", f"{SSM}/mycli/mycli/ssh-private-key")
     assert not allows(EXECUTION, "ssm:GetParameters", f"{SSM}/mycli/other/github-token")
     without = policies.execution_policy(task_logs=f"{LOGS}:/aws/mycli/mycli", parameters=[])
-    assert not any(action.startswith("ssm:") for action, _ in grants(without))
+    assert "ssm:" not in json.dumps(without)  # IAM takes no statement without a resource
 
 
 def test_ecs_writes_task_logs_and_pulls_from_this_account() -> None:
