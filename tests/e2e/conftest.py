@@ -28,15 +28,15 @@ class Machine:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MYCLI_")}
         return {**kept, "MYCLI_HOME": str(self.home), "NO_COLOR": "1", **self.env}
 
-    def start(self, *args: str, **options: Any) -> subprocess.Popen[bytes]:
+    def start(self, *args: str) -> subprocess.Popen[bytes]:
         """Type a command and do not wait for it."""
-        options = {"stdin": subprocess.DEVNULL, "cwd": self.folder, **options}
         return subprocess.Popen(
             [MYCLI, *args],
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            cwd=self.folder,
             env=self.environ(),
-            **options,
         )
 
     def run(self, *args: str, stdin: str = "", cwd: Path | None = None) -> Ran:

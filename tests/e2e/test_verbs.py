@@ -17,11 +17,9 @@ def started(machine: Machine, *args: str) -> str:
 def status_until(machine: Machine, execution: str, wanted: str) -> dict[str, Any]:
     """The status once it is `wanted`; half a minute at most."""
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        status = machine.json("status", execution)
-        if status["status"] == wanted:
-            return status
-    raise AssertionError(f"{execution} is not {wanted}: {status}")
+    while (status := machine.json("status", execution))["status"] != wanted:
+        assert time.monotonic() < deadline, f"{execution} is not {wanted}: {status}"
+    return status
 
 
 def test_an_execution_is_known_by_its_id_and_by_its_arn(machine: Machine) -> None:
