@@ -106,32 +106,34 @@ CONFIG
 github_helper='!f() { printf "%s\n" username=x-access-token "password=$MYCLI_GITHUB_TOKEN"; }; f' \
   gitlab_helper='!f() { printf "%s\n" username=oauth2 "password=$MYCLI_GITLAB_TOKEN"; }; f'
 
-# Asks nobody, and reads none of the image's settings. git runs a helper only for its own protocol,
-# host and port, and speaks the allowed protocols only. A silent server is given up: tasks cost.
-run_git() {
+# Becomes git, in a subshell. Asks nobody, and reads none of the image's settings. git runs a helper
+# only for its own protocol, host and port, and speaks the allowed protocols only. A silent server is
+# given up: a task costs.
+become_git() {
   for scheme in https http; do
     [ -z "${MYCLI_GITHUB_TOKEN:-}" ] || set -- -c \
       "credential.$scheme://${MYCLI_GITHUB_HOST:-github.com}.helper=$github_helper" "$@"
     [ -z "${MYCLI_GITLAB_TOKEN:-}" ] || set -- -c \
       "credential.$scheme://${MYCLI_GITLAB_HOST:-gitlab.com}.helper=$gitlab_helper" "$@"
   done
-  HOME=$scratch XDG_CONFIG_HOME=$scratch GIT_CONFIG_NOSYSTEM=1 LC_ALL=C \
-    GIT_TERMINAL_PROMPT=0 GIT_ASKPASS='' GIT_ALLOW_PROTOCOL=$protocols \
-    GIT_SSH_COMMAND="ssh -F '$scratch/ssh_config'" \
-    git -c credential.helper= -c http.lowSpeedLimit=1 -c http.lowSpeedTime=120 \
+  export HOME="$scratch" XDG_CONFIG_HOME="$scratch" GIT_CONFIG_NOSYSTEM=1 LC_ALL=C \
+    GIT_TERMINAL_PROMPT=0 GIT_ASKPASS='' GIT_ALLOW_PROTOCOL="$protocols" \
+    GIT_SSH_COMMAND="ssh -F '$scratch/ssh_config'"
+  exec git -c credential.helper= -c http.lowSpeedLimit=1 -c http.lowSpeedTime=120 \
     -c advice.detachedHead=false "$@"
 }
 
 # Some servers refuse to send a bare commit, all an abbreviated one: then everything is fetched.
 fetch_commit() {
-  run_git init --quiet . && run_git remote add origin "$MYCLI_REPO" || return
-  run_git fetch --quiet --depth 1 origin "$branch" || run_git fetch --quiet --tags origin &&
-    run_git checkout --quiet --detach "$branch" --
+  (become_git init --quiet .) && (become_git remote add origin "$MYCLI_REPO") || return
+  (become_git fetch --quiet --depth 1 origin "$branch") ||
+    (become_git fetch --quiet --tags origin) &&
+    (become_git checkout --quiet --detach "$branch" --)
 }
 
 clone() {
-  quietly run_git clone --quiet --depth 1 ${branch:+"--branch=$branch"} -- "$MYCLI_REPO" . &&
-    return
+  quietly become_git clone --quiet --depth 1 ${branch:+"--branch=$branch"} \
+    -- "$MYCLI_REPO" . && return
   case $branch in *[!0-9a-fA-F]*) return 1 ;; ????*) ;; *) return 1 ;; esac
   grep -q 'Remote branch .* not found' "$scratch/log" && quietly fetch_commit
 }
@@ -139,7 +141,7 @@ clone() {
 clone_failed() {
   without_user <"$scratch/log"
   case $(cat "$scratch/log") in
-  *"Remote branch"*"not found"* | *"invalid reference"*)
+  *"Remote branch"*"not found"* | *"invalid reference"* | *"not a tree"*)
     fail "the repository has no branch, tag or commit $branch" \
       "check the name, or leave it out for the default branch"
     ;;
@@ -188,7 +190,7 @@ if [ -n "${MYCLI_REPO:-}" ]; then
       fail "there is no folder to clone into" "make ${TMPDIR:-/tmp} writable"
   }
   clone || clone_failed
-  commit=$(run_git rev-parse --quiet --verify HEAD)
+  commit=$(become_git rev-parse --quiet --verify HEAD)
   say "cloned:      ${commit:-an empty repository} into $PWD"
   rm -rf "$scratch"
 fi
@@ -238,27 +240,28 @@ give_up() {
   signal KILL
 }
 
-child="" stopping="" timed_out=""
-trap pass_on TERM
-trap out_of_time USR1
-trap give_up USR2
-
 # bash lets nobody set UID, for one: that must not pass for a command that failed.
 (eval "${MYCLI_ENV:-}") || {
   printf "mycli: the shell of this image cannot set one of the environment variables\n"
   finish 125
 }
-printf "[mycli %s] begin\n" "$MYCLI_EXECUTION_ID"
 exec 2>/dev/null # a shell has words of its own for a child that was killed
 
+# Started before there are traps, because a child loses a signal that comes before it has undone
+# them. For the same reason its sleep is not asked to end, but killed.
 (
-  trap "kill \$!; exit" TERM
+  trap "kill -KILL \$!; exit" TERM
   sleep "$MYCLI_TIMEOUT_SECONDS" & wait "$!"
   kill -USR1 "$$"
   sleep "${MYCLI_KILL_AFTER_SECONDS:-30}" & wait "$!"
   kill -USR2 "$$"
 ) >/dev/null &
 watchdog=$!
+
+child="" stopping="" timed_out=""
+trap pass_on TERM
+trap out_of_time USR1
+trap give_up USR2
 
 # A process group of its own comes from job control, or from setsid in a shell that has none without
 # a terminal. Such a shell also makes the command deaf to INT and QUIT: a recent env can undo that.
@@ -272,6 +275,7 @@ case $- in
   setsid=$(command -v setsid) && set -- "$setsid" "$@"
   ;;
 esac
+printf "[mycli %s] begin\n" "$MYCLI_EXECUTION_ID"
 (
   eval "${MYCLI_ENV:-}"
   unset MYCLI_COMMAND MYCLI_ENV MYCLI_TIMEOUT_SECONDS MYCLI_KILL_AFTER_SECONDS
@@ -279,7 +283,7 @@ esac
 ) </dev/null 2>&1 &
 child=$!
 set +m
-[ -z "$stopping" ] || signal TERM
+[ -z "$stopping" ] || signal KILL # asked to stop before it could hear it
 
 # A signal ends the wait before the command has ended, with a code above 128.
 while
@@ -289,8 +293,8 @@ while
   [ "$code" -gt 128 ] && [ -n "$interrupted" ]
 do :; done
 
-# A stopped sh ends at once, but what it started (terraform) may still have a lock to give back.
-while [ -n "$stopping" ] && alive; do sleep 0.1 || sleep 1; done
+# A sh dies of TERM at once, but what it started (terraform) may still have a lock to give back.
+while [ -n "$stopping" ] && [ "$code" = 143 ] && alive; do sleep 0.1 || sleep 1; done
 kill "$watchdog"
 kill -KILL "-$child" # what the command left behind would keep the log open
 [ -z "$timed_out" ] || code=124

@@ -1,0 +1,153 @@
+"""Phase 2 of task.sh: the time limit, a stop from outside, and what a command leaves behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.task_script import SCRIPT, Container, every_shell, wait_until
+
+
+@pytest.fixture
+def container(tmp_path: Path) -> Container:
+    return Container(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def nothing_outlives_the_test(container: Container) -> Iterator[None]:
+    yield
+    wait_until(lambda: container.processes() == set())
+    assert list(container.tmp.iterdir()) == []
+
+
+@every_shell
+def test_a_command_that_takes_too_long_ends_with_124(shell: str, container: Container) -> None:
+    ended = container.run(shell, "echo started; sleep 60; echo over", MYCLI_TIMEOUT_SECONDS="1")
+    assert ended.exit_code == 124
+    assert ended.output == "started\nmycli: stopped: it ran for longer than 1 s\n"
+
+
+@every_shell
+def test_a_command_may_clean_up_when_its_time_is_over(shell: str, container: Container) -> None:
+    command = "trap 'echo cleaned; exit 0' TERM; sleep 60 & wait"
+    ended = container.run(shell, command, MYCLI_TIMEOUT_SECONDS="1")
+    assert ended.exit_code == 124
+    assert ended.output.endswith("cleaned\n")
+
+
+@every_shell
+def test_what_the_commands_shell_started_may_clean_up_too(shell: str, container: Container) -> None:
+    # The shell itself dies of TERM at once; its child takes a moment, as terraform does.
+    child = "trap 'sleep 0.3; echo lock released; exit' TERM; echo $$ >ready; sleep 60 & wait"
+    (container.folder / "child.sh").write_text(child)
+    running = container.start(shell, "sh ./child.sh; echo unreached")
+    running.wait_for(container.folder / "ready")
+    running.terminate()
+    ended = running.end()
+    assert ended.output == "lock released\n"
+    assert ended.exit_code == 143
+
+
+@every_shell
+def test_a_command_that_ignores_term_is_killed(shell: str, container: Container) -> None:
+    started = time.monotonic()
+    ended = container.run(
+        shell,
+        "trap '' TERM; sleep 60 & sh -c 'trap \"\" TERM; sleep 60; sleep 60'; sleep 60",
+        MYCLI_TIMEOUT_SECONDS="1",
+        MYCLI_KILL_AFTER_SECONDS="1",
+    )
+    assert ended.exit_code == 124
+    assert ended.output.endswith("mycli: killed: it did not stop\n")
+    assert 2 <= time.monotonic() - started < 10
+
+
+@every_shell
+def test_where_there_is_no_job_control_setsid_makes_the_group(
+    shell: str, container: Container
+) -> None:
+    poorer = SCRIPT.read_text("utf-8").replace("set -m\n", ":\n")
+    running = container.start(
+        shell, "sh -c 'sleep 60; true' & sleep 60; true", script=poorer, MYCLI_TIMEOUT_SECONDS="1"
+    )
+    assert running.end().exit_code == 124
+
+
+@every_shell
+@pytest.mark.parametrize(
+    ("command", "exit_code"),
+    [
+        ("echo >ready; sleep 60", 143),
+        ("trap 'exit 7' TERM; echo >ready; sleep 60 & wait", 7),
+        ("trap 'exit 0' TERM; echo >ready; while :; do sleep 0.05; done", 0),
+        ("trap 'exit 200' TERM; echo >ready; sleep 60 & wait", 200),
+        ("trap '' TERM; echo >ready; sleep 0.5; exit 9", 9),
+    ],
+)
+def test_term_is_passed_on_and_the_exit_code_is_the_commands_own(
+    shell: str, container: Container, command: str, exit_code: int
+) -> None:
+    running = container.start(shell, command)
+    running.wait_for(container.folder / "ready")
+    running.terminate()
+    assert running.end().exit_code == exit_code
+
+
+@every_shell
+def test_a_second_term_changes_nothing(shell: str, container: Container) -> None:
+    command = "trap 'echo >asked; sleep 0.3; exit 5' TERM; echo >ready; sleep 60 & wait"
+    running = container.start(shell, command)
+    running.wait_for(container.folder / "ready")
+    running.terminate()
+    running.wait_for(container.folder / "asked")
+    running.terminate()
+    assert running.end().exit_code == 5
+
+
+@every_shell
+def test_what_the_command_leaves_behind_neither_holds_the_task_nor_its_end_marker(
+    shell: str, container: Container
+) -> None:
+    started = time.monotonic()
+    ended = container.run(shell, "sleep 60 & (sleep 60; echo late) & echo done; exit 3")
+    assert (ended.output, ended.exit_code) == ("done\n", 3)
+    assert time.monotonic() - started < 5
+
+
+@every_shell
+def test_a_short_command_does_not_wait_for_the_watchdog(shell: str, container: Container) -> None:
+    started = time.monotonic()
+    assert container.run(shell, "true", MYCLI_TIMEOUT_SECONDS="604800").exit_code == 0
+    assert time.monotonic() - started < 5
+
+
+@every_shell
+def test_a_command_that_is_paused_has_not_ended(shell: str, container: Container) -> None:
+    running = container.start(shell, "echo $$ >pid; mv pid ready; kill -STOP $$; exit 8")
+    running.wait_for(container.folder / "ready")
+    pid = (container.folder / "ready").read_text().strip()
+    stat = Path("/proc", pid, "stat")
+    wait_until(lambda: stat.read_text().rpartition(") ")[2].startswith("T"))
+    assert running.process.poll() is None
+    os.kill(int(pid), signal.SIGCONT)
+    assert running.end().exit_code == 8
+
+
+def env_can_undo_ignored_signals() -> bool:
+    asked = ["env", "--default-signal=INT", "true"]
+    return subprocess.run(asked, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+@pytest.mark.skipif(
+    not env_can_undo_ignored_signals(), reason="env(1) is older than coreutils 8.31"
+)
+@pytest.mark.parametrize("shell", ["dash", "bash"])  # where all is busybox, nothing can undo it
+def test_the_command_hears_interrupts(shell: str, container: Container) -> None:
+    command = "trap 'echo heard' INT; kill -INT $$; echo after"
+    assert container.run(shell, command).output == "heard\nafter\n"
