@@ -25,7 +25,7 @@ def page(runtime: Runtime, request: ListRequest) -> ListResponse:
     since = math.ceil(records.seconds_of(request.since)) if request.since else 0
     low = f"{min(max(since, now - records.KEPT_SECONDS), now + 1):08x}0000"
     high = f"{now:08x}ffff"
-    if request.next_token:
+    if request.next_token is not None:
         high = min(high, _before(request.next_token))
     filtered = bool(request.repo or request.status)
     matched: list[Record] = []

@@ -8,6 +8,7 @@ that was just seen or registered here, so two functions that race for a name can
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -66,7 +67,7 @@ def find(runtime: Runtime, image: str, *, with_repo: bool) -> Revision:
     revision = _look_up(runtime, definition, image, with_git)
     if len(runtime.remembered) >= MAX_REMEMBERED:
         runtime.remembered.clear()
-    runtime.remembered[remembered] = revision
+    runtime.remembered[remembered] = dataclasses.replace(revision, cached=True)
     return revision
 
 

@@ -81,7 +81,7 @@ def invalid(name: str, wrong: str, allowed: str) -> WireError:
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ENV_RESERVED = ("MYCLI_", "AWS_CONTAINER_", "ECS_CONTAINER_")
 _EXECUTION_ID = re.compile(r"[0-9a-f]{12}")
-_TASK_ARN = re.compile(r"arn:[a-z-]+:ecs:[a-z0-9-]+:\d{12}:task/[A-Za-z0-9_-]+/[0-9a-f-]{32,36}")
+_TASK_ARN = re.compile(r"arn:[a-z-]+:ecs:[a-z0-9-]+:[0-9]{12}:task/[A-Za-z0-9_-]+/[0-9a-f-]{32,36}")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
 _REF = re.compile(r"(?!-)(?!.*\.\.)[^\x00-\x20\x7f~^:?*\[\\]{1,255}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -138,7 +138,7 @@ def repo_protocol(repo: str) -> str:
         "an address such as https://github.com/user/repo, ssh://git@host/repo or git@host:repo"
     )
     _is_text("repo", repo)
-    if repo.startswith("-") or "::" in repo or re.search(r"[\x00-\x20\x7f]", repo):
+    if re.match(r"-|[A-Za-z0-9+.-]*::", repo) or re.search(r"[\x00-\x20\x7f]", repo):
         raise invalid("repo", f"is {strip_credentials(repo)[:80]!r}", allowed)
     if "://" not in repo:
         if _SCP_REPO.fullmatch(repo):
@@ -221,6 +221,13 @@ def _is_command(name: str, value: object) -> str:
     text = _is_text(name, value)
     if not text.strip():
         raise invalid(name, "is empty", "a shell command")
+    return text
+
+
+def _is_token(name: str, value: object) -> str:
+    text = _is_text(name, value)
+    if not text:
+        raise invalid(name, "is empty", "what an earlier page answered, or left out")
     return text
 
 
@@ -346,7 +353,7 @@ class LogsRequest(ExecutionRequest):
     """A page of an execution's output. wait_seconds: how long to wait for something to be there."""
 
     action: ClassVar[str] = "logs"
-    next_token: str | None = _checked(_is_text)
+    next_token: str | None = _checked(_is_token)
     wait_seconds: int = _whole(0, MAX_WAIT_SECONDS, 0)
     limit: int = _whole(1, 10_000, 1000)
 
@@ -363,7 +370,7 @@ class ListRequest(Request):
 
     action: ClassVar[str] = "list"
     limit: int = _whole(1, 100, 20)
-    next_token: str | None = _checked(_is_text)
+    next_token: str | None = _checked(_is_token)
     repo: str | None = _checked(_is_text)
     status: str | None = _checked(_is_status)
     since: str | None = _checked(_is_time)
@@ -507,5 +514,5 @@ def split_end_marker(execution_id: str, message: str) -> tuple[str, int] | None:
     A command could print a marker itself: it ends the following only, the record's exit code
     comes from ECS.
     """
-    found = re.search(rf"\[mycli {re.escape(execution_id)}\] exit code (\d{{1,3}})$", message)
+    found = re.search(rf"\[mycli {re.escape(execution_id)}\] exit code ([0-9]{{1,3}})$", message)
     return (message[: found.start()], int(found[1])) if found else None

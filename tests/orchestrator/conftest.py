@@ -17,6 +17,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from moto import mock_aws
+from moto.ecs.models import ecs_backends
 
 from orchestrator import handler
 from orchestrator.settings import CLIENT_CONFIG, Runtime, Settings
@@ -78,6 +79,10 @@ class Account:
 
     def task_arn(self, execution_id: str) -> str:
         return next(task["taskArn"] for task in self.tasks() if task["startedBy"] == execution_id)
+
+    def forget_task(self, task_arn: str) -> None:
+        """Take the task out of moto, as ECS does with it an hour after its end."""
+        del ecs_backends[ACCOUNT_ID][REGION].tasks["mycli-cluster"][task_arn]
 
     def send(self, event: Mapping[str, Any]) -> dict[str, Any]:
         answer = handler.handle(self.runtime, event, REQUEST_ID)
@@ -225,7 +230,7 @@ def account(
         )
         account = Account(runtime=runtime, clock=clock)
         hooks = Hooks(clients)
-        hooks.watch("before-call", account.calls.append)
+        hooks.watch("provide-client-params", account.calls.append)
         _remember_client_tokens(hooks, account)
         yield account
         hooks.remove()
@@ -311,14 +316,19 @@ class Hooks:
 
         self.add(moment, hook)
 
+    def answer(self, operation: str, serve: Callable[[Any], dict[str, Any] | None]) -> None:
+        """Let serve answer `ecs.RunTask`, say, from the request, or pass it on with None."""
+
+        def hook(params: dict[str, Any], **_: object) -> tuple[AWSResponse, Any] | None:
+            answer = serve(json.loads(params["body"]))
+            return None if answer is None else _response(answer)
+
+        self.add(f"before-call.{operation}", hook)
+
     def fail(self, operation: str, code: str, message: str = "", **fields: object) -> None:
-        """Let AWS answer the next call of this operation, `ecs.RunTask`, with an error."""
-        errors = [{"Error": {"Code": code, "Message": message}, **fields, **_metadata(400)}]
-
-        def answer(**_: object) -> tuple[AWSResponse, Any] | None:
-            return (_response(400), errors.pop()) if errors else None
-
-        self.add(f"before-call.{operation}", answer)
+        """Let AWS answer the next call of this operation with an error."""
+        errors = [{"Error": {"Code": code, "Message": message}, **fields}]
+        self.answer(operation, lambda _: errors.pop() if errors else None)
 
     def remove(self) -> None:
         for client, event, hook in self.added:
@@ -340,30 +350,28 @@ def _remember_client_tokens(hooks: Hooks, account: Account) -> None:
     bodies: dict[str, dict[str, Any]] = {}
     answers: dict[str, dict[str, Any]] = {}
 
-    def before(params: dict[str, Any], **_: object) -> tuple[AWSResponse, Any] | None:
-        body = json.loads(params["body"])
+    def before(body: dict[str, Any]) -> dict[str, Any] | None:
         account.run_task_bodies.append(body)
         token = body["clientToken"]
         if token not in answers:
             bodies[token] = body
             return None
         if body == bodies[token]:
-            return _response(200), answers[token]
+            return answers[token]
         arns = [task["taskArn"] for task in answers[token]["tasks"]]
         error = {"Code": "ConflictException", "Message": "clientToken is in use"}
-        return _response(400), {"Error": error, "resourceIds": arns, **_metadata(400)}
+        return {"Error": error, "resourceIds": arns}
 
     def after(parsed: dict[str, Any], **_: object) -> None:
         if parsed.get("tasks"):
             answers.setdefault(account.run_task_bodies[-1]["clientToken"], parsed)
 
-    hooks.add("before-call.ecs.RunTask", before)
+    hooks.answer("ecs.RunTask", before)
     hooks.add("after-call.ecs.RunTask", after)
 
 
-def _response(status: int) -> AWSResponse:
-    return AWSResponse("https://ecs.us-east-1.amazonaws.com/", status, {}, None)
-
-
-def _metadata(status: int) -> dict[str, Any]:
-    return {"ResponseMetadata": {"HTTPStatusCode": status}}
+def _response(answer: dict[str, Any]) -> tuple[AWSResponse, dict[str, Any]]:
+    """What a before-call hook returns so that nothing is sent."""
+    status = 400 if "Error" in answer else 200
+    raw = AWSResponse("https://aws", status, {}, None)
+    return raw, {**answer, "ResponseMetadata": {"HTTPStatusCode": status}}
