@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
-import functools
 import hmac
 import http.client
 import json
@@ -20,8 +19,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,22 +109,37 @@ def read(at: Place) -> Account | None:
         raise LocalAccountError(f"{at.account} cannot be read: {error}") from None
 
 
-def start(runtime: str | None = None) -> Account:
-    """The account, running: made where there was none, started where it was stopped.
+def load() -> Account:
+    """The account that is there. Raises LocalAccountError where there is none."""
+    found = read(place())
+    if found is None:
+        raise LocalAccountError("there is no account on this machine", "mycli init --local")
+    return found
 
-    runtime: `process` or `container`, None for what the account has, or finds when it is made.
+
+def create(runtime: str | None) -> Account:
+    """The account, made where there was none. Call it within `exclusive`.
+
+    runtime: `process` or `container`; None for what the account has, or finds when it is made.
+    """
+    at = place()
+    account = read(at)
+    if account is None or (runtime and runtime != account.runtime):
+        account = _changed(at, account, runtime or _best_runtime())
+    return account
+
+
+def start(account: Account) -> None:
+    """Have the account's daemon run.
+
     Raises LocalAccountError, with the end of the daemon's log where that says more.
     """
     at = place()
-    with _one_at_a_time(at):
-        account = read(at)
-        if account is None or (runtime and runtime != account.runtime):
-            account = _changed(at, account, runtime or _best_runtime())
+    with exclusive(at):
         if not is_running(at):
             _launch(at)
     if not proves(account):
         raise LocalAccountError(f"what answers on port {account.port} is not this account")
-    return account
 
 
 def _changed(at: Place, account: Account | None, runtime: str) -> Account:
@@ -219,22 +234,53 @@ def log_tail(at: Place, lines: int = 15) -> str:
     return "\n  ".join(at.log.read_text(errors="replace").splitlines()[-lines:])
 
 
+def log_lines(follow: bool) -> Iterator[str]:
+    """The daemon's log, line by line; following it ends only by an interrupt."""
+    path = place().log
+    path.touch(mode=0o600, exist_ok=True)
+    with path.open(errors="replace") as file:
+        while True:
+            for line in file:
+                yield line.rstrip("\n")
+            if not follow:
+                return
+            time.sleep(0.2)
+
+
+def status() -> dict[str, Any]:
+    """How the account stands; account_id is None where there is none."""
+    at = place()
+    account, pid = read(at), _holder(at)
+    return {
+        "running": pid is not None,
+        "pid": pid or None,
+        "address": account.origin if account else None,
+        "account_id": account.account_id if account else None,
+        "region": account.region if account else None,
+        "runtime": account.runtime if account else None,
+        "stacks": stack_names(at),
+        "folder": str(at.folder),
+    }
+
+
 def stop() -> bool:
     """End the daemon and what it runs; False where it was not running. The account stays."""
     at = place()
     if not at.folder.exists():
         return False
-    with _one_at_a_time(at):
+    with exclusive(at):
         return _end(at)
 
 
-def remove() -> None:
-    """End the daemon and take away the account with all it knew."""
+def remove_if_empty() -> bool:
+    """Take away an account that has no stacks, with all it knew; False where it has some."""
     at = place()
-    if at.folder.exists():
-        with _one_at_a_time(at):
-            _end(at)
-            shutil.rmtree(at.folder)
+    with exclusive(at):
+        if stack_names(at):
+            return False
+        _end(at)
+        shutil.rmtree(at.folder)
+    return True
 
 
 def _end(at: Place) -> bool:
@@ -259,8 +305,8 @@ def _wait(condition: Callable[[], Any], seconds: float) -> bool:
 
 
 @contextlib.contextmanager
-def _one_at_a_time(at: Place) -> Generator[None]:
-    """Two commands never start or stop the account at the same time."""
+def exclusive(at: Place) -> Generator[None]:
+    """Within it, no other command makes, starts, stops or removes the account."""
     at.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(at.folder / "command.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -294,19 +340,34 @@ def proves(account: Account) -> bool:
 
 
 def clients(account: Account) -> Callable[[str], Any]:
-    """service name -> its boto3 client for this account, one for each service."""
+    """service name -> its boto3 client for this account, one for each service.
+
+    Nothing of the user's own AWS configuration comes in: not his profile, keys, endpoints or proxy.
+    """
     import boto3
+    import botocore.session
     from botocore.config import Config
 
+    ours = {"config_file": os.devnull, "credentials_file": os.devnull, "region": account.region}
+    switched_off = ("profile", "use_fips_endpoint", "use_dualstack_endpoint", "ca_bundle")
+    variables = {
+        name: (None, None, value, None)
+        for name, value in (ours | dict.fromkeys(switched_off)).items()
+    }
     session = boto3.Session(
-        aws_access_key_id=account.access_key_id,
-        aws_secret_access_key=account.secret_access_key,
-        region_name=account.region,
+        account.access_key_id,
+        account.secret_access_key,
+        botocore_session=botocore.session.Session(session_vars=variables),
     )
     patient = Config(retries={"total_max_attempts": 2}, connect_timeout=5, proxies={})
+    made: dict[str, Any] = {}
+    lock = threading.Lock()  # a session must not make two clients at once
 
-    @functools.cache
     def client(service: str) -> Any:
-        return session.client(service, endpoint_url=account.origin, config=patient)
+        with lock:
+            if service not in made:
+                origin = account.origin
+                made[service] = session.client(service, endpoint_url=origin, config=patient)
+            return made[service]
 
     return client

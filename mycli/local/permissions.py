@@ -12,8 +12,10 @@ from mycli.local import emulator
 
 _TASK_SERVICE = "ecs-tasks.amazonaws.com"
 
-# The roles that the request in hand passes on, between the two seams that know one half each.
-_passed_roles: ContextVar[tuple[str, ...]] = ContextVar("passed_roles", default=())
+# What the request in hand needs besides its own action, as (action, resource, condition keys):
+# one of the emulator's seams knows the request, another one judges.
+_Need = tuple[str, str, dict[str, str]]
+_also_needed: ContextVar[tuple[_Need, ...]] = ContextVar("also_needed", default=())
 
 
 def mend(account_id: str, access_key_id: str, secret_access_key: str) -> None:
@@ -31,7 +33,7 @@ def mend(account_id: str, access_key_id: str, secret_access_key: str) -> None:
         },
     )
     _mend_role_credentials(account_id)
-    _mend_ecs_permissions()
+    _mend_permissions()
 
 
 def _nobody(_access_key_id: str) -> bool:
@@ -96,12 +98,14 @@ def role_may(role_arn: str, action: str, resource_arn: str) -> bool:
     return bool(evaluator.evaluate(context, policies).decision == "Allow")
 
 
-def _mend_ecs_permissions() -> None:
-    """Judge an ECS call by the resource and the keys that AWS's reference lists for its action.
+def _mend_permissions() -> None:
+    """Judge ECS's and Logs' calls by the resources and keys that AWS's reference lists for them.
 
-    The emulator takes the cluster for the resource of every call that names one, and knows neither
-    `ecs:cluster` nor that a role in a call must be passed.
+    The emulator takes the cluster for the resource of every ECS call that names one, and the group
+    for that of a log stream's; it knows neither `ecs:cluster` nor that a role in a call must be
+    passed, nor that tags in one must be allowed.
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
     """
     actions = emulator.module("core.iam_actions")
     evaluator = emulator.module("core.iam_evaluator")
@@ -114,42 +118,45 @@ def _mend_ecs_permissions() -> None:
     def extract_resource_arn(
         service: str, method: str, path: str, headers: dict[str, str], body: bytes, *rest: Any
     ) -> str:
-        _passed_roles.set(())
-        if service != "ecs":
-            return resource_of(service, method, path, headers, body, *rest)
+        _also_needed.set(())
+        found = resource_of(service, method, path, headers, body, *rest)
         action = headers.get("x-amz-target", "").rpartition(".")[2]
-        request = _parsed(body)
-        _passed_roles.set(_roles(action, request))
         _, region, account_id = rest
-        return _ecs_resource(action, request, f"arn:aws:ecs:{region}:{account_id}:")
+        if service == "logs" and action in ("GetLogEvents", "PutLogEvents"):
+            return f"{found}:log-stream:{_parsed(body).get('logStreamName', '')}"
+        if service != "ecs":
+            return str(found)
+        request = _parsed(body)
+        resource = _ecs_resource(action, request, f"arn:aws:ecs:{region}:{account_id}:")
+        _also_needed.set((*_to_pass_roles(action, request), *_to_tag(action, request, resource)))
+        return resource
 
     def request_tag_context(service: str, iam_action: str, body: bytes, params: Any) -> Any:
         context = context_of(service, iam_action, body, params)
         if service == "ecs" and (cluster := _parsed(body).get("cluster")):
             responses = emulator.module("core.responses")
             region, account_id = responses.get_region(), responses.get_account_id()
-            prefix = f"arn:aws:ecs:{region}:{account_id}:cluster/"
-            context["ecs:cluster"] = cluster if cluster.startswith("arn:") else prefix + cluster
+            context["ecs:cluster"] = _arn(cluster, f"arn:aws:ecs:{region}:{account_id}:cluster/")
         return context
 
-    def enforce_with_pass_role(
+    def enforce_all(
         access_key_id: str, iam_action: str, service: str, region: str, **rest: Any
     ) -> Any:
         denied = enforce(access_key_id, iam_action, service, region, **rest)
-        for role in _passed_roles.get() if service == "ecs" else ():
+        for action, resource, context in _also_needed.get() if service == "ecs" else ():
             denied = denied or enforce(
                 access_key_id,
-                "iam:PassRole",
-                "iam",
+                action,
+                action.partition(":")[0],
                 region,
-                resource_arn=role,
-                service_context={"iam:PassedToService": _TASK_SERVICE},
+                resource_arn=resource,
+                service_context=context,
             )
         return denied
 
     actions.extract_resource_arn = extract_resource_arn
     actions.request_tag_context = request_tag_context
-    evaluator.enforce = enforce_with_pass_role
+    evaluator.enforce = enforce_all
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
@@ -192,7 +199,7 @@ def _arn(named: object, prefix: str) -> str:
     return text if text.startswith("arn:") else prefix + text
 
 
-def _roles(action: str, request: dict[str, Any]) -> tuple[str, ...]:
+def _to_pass_roles(action: str, request: dict[str, Any]) -> list[_Need]:
     """The roles that a call hands to ECS: its own, or those of the definition that it runs."""
     source = request
     if action == "RunTask":
@@ -200,6 +207,18 @@ def _roles(action: str, request: dict[str, Any]) -> tuple[str, ...]:
         definition = ecs._task_defs.get(ecs._resolve_td_key(str(request.get("taskDefinition", ""))))
         source = {**(definition or {}), **(request.get("overrides") or {})}
     elif action != "RegisterTaskDefinition":
-        return ()
-    found = (source.get("executionRoleArn"), source.get("taskRoleArn"))
-    return tuple(str(role) for role in found if role)
+        return []
+    roles = [source.get("executionRoleArn"), source.get("taskRoleArn")]
+    to_ecs = {"iam:PassedToService": _TASK_SERVICE}
+    return [("iam:PassRole", str(role), to_ecs) for role in roles if role]
+
+
+def _to_tag(action: str, request: dict[str, Any], resource: str) -> list[_Need]:
+    """Tags in a call that makes something are a TagResource of what it makes."""
+    if action not in ("RunTask", "RegisterTaskDefinition") or not request.get("tags"):
+        return []
+    if action == "RunTask":
+        prefix, _, _ = resource.partition(":task-definition/")
+        cluster = str(request.get("cluster", "default")).rpartition("/")[2]
+        resource = f"{prefix}:task/{cluster}/*"
+    return [("ecs:TagResource", resource, {"ecs:CreateAction": action})]

@@ -1,0 +1,146 @@
+"""Destroy a stack in the account on this machine, in the order that leaves nothing behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mycli import config
+from mycli.errors import LocalAccountError, StackError
+from mycli.local import account
+from mycli.local.deletion import delete_all
+from mycli.local.ledger import Ledger
+from mycli.local.resources import Clients
+from mycli.stack import task_definitions
+from mycli.stack.names import STACK_TAG
+
+STOPPING_SECONDS = 60.0  # a task has 30 s from TERM to KILL
+_STOPPED_BY = "The stack is being destroyed"
+
+OnEvent = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gone:
+    """What destroy did. leftovers: what still carries the stack's tag or name, to be looked at."""
+
+    resources: int
+    tasks: int
+    definitions: task_definitions.Counts
+    profiles: list[str]
+    account_removed: bool
+    leftovers: list[str] = field(default_factory=list[str])
+
+
+def find(stack_name: str) -> Ledger:
+    """The stack's ledger. Raises StackError where this account has no such stack."""
+    at = account.place()
+    names = account.stack_names(at)
+    if stack_name not in names:
+        there = f"there is: {', '.join(names)}" if names else "it has none"
+        raise StackError(f"the account on this machine has no stack {stack_name}", there)
+    return Ledger.read(_path(stack_name))
+
+
+def _path(stack_name: str) -> Path:
+    return account.place().stacks / f"{stack_name}.json"
+
+
+def destroy(stack_name: str, keep_config: bool, on_event: OnEvent) -> Gone:
+    """Destroy the stack. Interrupted, it is finished by running it again."""
+    with find(stack_name).mine():
+        ledger = find(stack_name)
+        here = account.load()
+        account.start(here)
+        clients = account.clients(here)
+        _refuse_new_executions(clients, ledger)
+        stopped = _stop_tasks(clients, ledger, on_event)
+        on_event("Deleting task definitions")
+        pruned = task_definitions.prune(clients("ecs"), stack_name, on_event)
+        resources = len(ledger.resources)
+        delete_all(
+            clients,
+            ledger,
+            list(ledger.resources),
+            lambda resource: on_event(f"Deleting {resource.type}::{resource.name}"),
+        )
+        # What deleting the template left of it: the provider only deregisters.
+        pruned += task_definitions.prune(clients("ecs"), stack_name, on_event)
+        leftovers = find_leftovers(clients, stack_name)
+        profiles = [] if keep_config else _remove_profiles(here, stack_name)
+        ledger.path.unlink()
+    return Gone(
+        resources=resources,
+        tasks=stopped,
+        definitions=pruned,
+        profiles=profiles,
+        account_removed=account.remove_if_empty(),
+        leftovers=leftovers,
+    )
+
+
+def _refuse_new_executions(clients: Clients, ledger: Ledger) -> None:
+    """Write the item that an exec checks in the transaction which would start it."""
+    if table := ledger.find("aws:dynamodb/table:Table", "executions"):
+        closing = {"execution_id": {"S": "closing"}}
+        clients("dynamodb").put_item(TableName=table.id, Item=closing)
+
+
+def _stop_tasks(clients: Clients, ledger: Ledger, on_event: OnEvent) -> int:
+    """Stop what runs in the stack's cluster, and wait until it has; how many tasks that were."""
+    cluster = ledger.find("aws:ecs/cluster:Cluster", "cluster")
+    if cluster is None:
+        return 0
+    ecs = clients("ecs")
+    running = _running(ecs, cluster.id)
+    for arn in running:
+        on_event(f"Stopping {arn}")
+        ecs.stop_task(cluster=cluster.id, task=arn, reason=_STOPPED_BY)
+    deadline = time.monotonic() + STOPPING_SECONDS
+    while _live(ecs, cluster.id, running):
+        if time.monotonic() > deadline:
+            raise LocalAccountError("tasks of the stack do not stop", "try again in a minute")
+        time.sleep(0.05)
+    return len(running)
+
+
+def _running(ecs: Any, cluster: str) -> list[str]:
+    pages = ecs.get_paginator("list_tasks").paginate(cluster=cluster)
+    return [arn for page in pages for arn in page["taskArns"]]
+
+
+def _live(ecs: Any, cluster: str, tasks: list[str]) -> bool:
+    return any(
+        task["lastStatus"] != "STOPPED"
+        for first in range(0, len(tasks), 100)
+        for task in ecs.describe_tasks(cluster=cluster, tasks=tasks[first : first + 100])["tasks"]
+    )
+
+
+def find_leftovers(clients: Clients, stack_name: str) -> list[str]:
+    """ARNs of what still carries the stack's tag, and of log groups named after it."""
+    tagged = clients("resourcegroupstaggingapi").get_resources(
+        TagFilters=[{"Key": STACK_TAG, "Values": [stack_name]}]
+    )["ResourceTagMappingList"]
+    logs = clients("logs")
+    named = [
+        group["arn"]
+        for prefix in (f"/aws/mycli/{stack_name}", f"/aws/lambda/{stack_name}-orchestrator")
+        for group in logs.describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
+        if group["logGroupName"] == prefix
+    ]
+    return sorted({resource["ResourceARN"] for resource in tagged} | set(named))
+
+
+def _remove_profiles(here: account.Account, stack_name: str) -> list[str]:
+    removed = [
+        name
+        for name, profile in config.load_profiles().items()
+        if profile.daemon_secret == here.daemon_secret and profile.stack_name == stack_name
+    ]
+    for name in removed:
+        config.remove_profile(name)
+    return removed
