@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from orchestrator import tasks
 from orchestrator.wire import OVERRIDES_LIMIT, ExecRequest, WireError
-from tests.orchestrator.conftest import START, Account, Hooks
+from tests.orchestrator.conftest import START, Account, Hooks, task_event
 
 REPO = "https://github.com/user/repo"
 
@@ -408,6 +408,24 @@ def test_a_task_that_runs_is_a_success_even_if_it_could_not_be_noted(
     assert answer["task_arn"] == account.task_arn(answer["execution_id"])
     found = account.ok("status", task_arn=answer["task_arn"])  # the index does not know it
     assert found["execution_id"] == answer["execution_id"]
+
+
+def test_a_task_that_ends_before_its_start_is_noted(account: Account, hooks: Hooks) -> None:
+    ended = {"containers": [{"name": "executor", "exitCode": 4}]}
+    unseen = iter([True])
+
+    def end(_: str) -> None:
+        if next(unseen, False):
+            [task] = account.tasks()
+            account.tell(task_event(task["startedBy"], task["taskArn"], "STOPPED", **ended))
+
+    hooks.watch("before-call.dynamodb.UpdateItem", end)
+
+    answer = account.ok("exec", command="exit 4", skip_git=True)
+
+    found = account.ok("status", execution_id=answer["execution_id"])
+    assert (found["status"], found["exit_code"]) == ("STOPPED", 4)
+    assert "StopTask" not in account.calls
 
 
 def test_the_log_says_whether_the_task_definition_was_there(

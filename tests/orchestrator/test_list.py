@@ -105,11 +105,14 @@ def test_a_filter_that_matches_little_is_answered_in_parts(account: Account) -> 
     repo = "https://github.com/user/repo"
     rare = start_at(account, START, repo=repo, skip_git=False)
     [item] = [item for item in account.items() if "month" in item]
-    table = account.runtime.dynamodb
-    for number in range(100 * QUERIES_A_PAGE + 5):
-        other = {name: value for name, value in item.items() if name not in ("repo", "task_arn")}
-        other["execution_id"] = {"S": f"{START + 1 + number:08x}0000"}
-        table.put_item(TableName="mycli-executions", Item=other)
+    other = {name: value for name, value in item.items() if name not in ("repo", "task_arn")}
+    others = [
+        {**other, "execution_id": {"S": f"{START + 1 + number:08x}0000"}}
+        for number in range(100 * QUERIES_A_PAGE + 5)
+    ]
+    for first in range(0, len(others), 25):  # as many as BatchWriteItem takes
+        puts = [{"PutRequest": {"Item": one}} for one in others[first : first + 25]]
+        account.runtime.dynamodb.batch_write_item(RequestItems={"mycli-executions": puts})
     account.clock.seconds = START + 10_000
 
     first = account.ok("list", repo=repo)
