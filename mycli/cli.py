@@ -17,9 +17,12 @@ from mycli import __version__, output
 from mycli.commands import WANTS_JSON
 from mycli.commands.completion import completion
 from mycli.commands.configure import configure
+from mycli.commands.destroy import destroy
 from mycli.commands.exec_ import ExecCommand, exec_
+from mycli.commands.init import init
 from mycli.commands.init_project import init_project
 from mycli.commands.list_ import list_
+from mycli.commands.local import app as local
 from mycli.commands.logs import logs
 from mycli.commands.status import status
 from mycli.commands.stop import stop
@@ -42,7 +45,7 @@ class Root(TyperGroup):
             if ctx.meta.get(DEBUG):
                 traceback.print_exc()
             told = error if isinstance(error, MycliError) else _unexpected(error)
-            output.fail(told, as_json=ctx.meta.get(WANTS_JSON, False))
+            output.error(told.message, told.hint, as_json=ctx.meta.get(WANTS_JSON, False))
             raise typer.Exit(told.exit_code) from None
 
 
@@ -100,6 +103,7 @@ def root(
     ctx.meta[DEBUG] = debug
 
 
+app.command("init")(init)
 app.command("exec", cls=ExecCommand, context_settings={"allow_interspersed_args": False})(exec_)
 app.command("status")(status)
 app.command("logs")(logs)
@@ -107,6 +111,8 @@ app.command("stop")(stop)
 app.command("list")(list_)
 app.command("configure")(configure)
 app.command("init-project")(init_project)
+app.add_typer(local, name="local")
+app.command("destroy")(destroy)
 app.command("completion")(completion)
 
 
@@ -131,5 +137,5 @@ def run(words: Sequence[str]) -> int:
 
 def _misused(error: click.ClickException, as_json: bool) -> int:
     verb = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "mycli"
-    output.fail(UsageError(error.format_message(), f"see `{verb} --help`"), as_json)
+    output.error(error.format_message(), f"see `{verb} --help`", as_json=as_json)
     return UsageError.exit_code

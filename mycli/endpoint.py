@@ -266,10 +266,8 @@ def _check(profile: Profile) -> None:
 def _open(profile: Profile, transport: httpx.BaseTransport | None) -> httpx.Client:
     import httpx
 
-    from mycli import __version__
-
     return httpx.Client(
-        headers={"User-Agent": f"mycli/{__version__}", "Accept": "application/json"},
+        headers={"User-Agent": "mycli", "Accept": "application/json"},
         timeout=httpx.Timeout(READ_TIMEOUT_SECONDS, connect=10, pool=None),
         # One connection to a daemon, so that the proof and the request share it.
         limits=httpx.Limits(max_connections=1 if profile.daemon_secret else None),

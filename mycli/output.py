@@ -11,8 +11,6 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
-from mycli.errors import MycliError
-
 _STYLES = {"step": "36", "done": "32", "warning": "33", "error": "31"}
 _LINE_BREAK = "\n"
 
@@ -32,7 +30,7 @@ def warn(text: str) -> None:
 
 
 def failed(text: str) -> None:
-    """Say that what ran has failed; an error of mycli's own is `fail`."""
+    """Say that what ran has failed; what mycli itself could not do is `error`."""
     _tell("✗", "error", text)
 
 
@@ -50,7 +48,9 @@ def verbatim(text: str, *, beside: bool = False) -> None:
     """What a command printed, as it is and at once, in UTF-8: the result, or beside the result."""
     stream = sys.stderr if beside else sys.stdout
     stream.flush()
-    stream.buffer.write(text.encode(errors="replace"))
+    left = memoryview(text.encode(errors="replace"))
+    while left:  # under PYTHONUNBUFFERED a pipe may take only a part at once
+        left = left[stream.buffer.write(left) :]
     stream.buffer.flush()
 
 
@@ -100,13 +100,13 @@ def json_stream(
         verbatim("\n], " + json.dumps(tail(), ensure_ascii=False)[1:] + "\n")
 
 
-def fail(error: MycliError, as_json: bool = False) -> None:
+def error(message: str, hint: str = "", *, as_json: bool = False) -> None:
     """One line and a hint; under --json the document `{"error": ..., "hint": ...}` besides."""
-    _tell("✗", "error", error.message)
-    if error.hint:
-        story(f"  {escaped(error.hint, keep=_LINE_BREAK)}")
+    _tell("✗", "error", message)
+    if hint:
+        story(f"  {escaped(hint, keep=_LINE_BREAK)}")
     if as_json:
-        json_document({"error": error.message, "hint": error.hint})
+        json_document({"error": message, "hint": hint})
 
 
 def fields(rows: Mapping[str, object], *, indent: int = 0, beside: bool = False) -> None:

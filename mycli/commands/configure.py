@@ -56,8 +56,13 @@ def _profile(saved: config.Profile | None, endpoint: str | None, key: str) -> co
     if saved and endpoint in (None, saved.api_endpoint):
         return dataclasses.replace(saved, api_key=key)
     address = endpoint or ""
-    region = re.search(r"\.execute-api\.([a-z0-9-]+)\.amazonaws\.", address)
-    return config.Profile(api_endpoint=address, api_key=key, region=region[1] if region else "")
+    return config.Profile(api_endpoint=address, api_key=key, region=region_of(address))
+
+
+def region_of(endpoint: str) -> str:
+    """The region in API Gateway's address; "" for another one."""
+    found = re.search(r"\.execute-api\.([a-z0-9-]+)\.amazonaws\.", endpoint)
+    return found[1] if found else ""
 
 
 def _read_key() -> str:

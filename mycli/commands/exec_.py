@@ -119,7 +119,7 @@ def _refuse_flags_behind(ctx: typer.Context, command: list[str]) -> None:
     behind = next((word for word in command[1:] if word.partition("=")[0] in flags), None)
     if behind and " " in command[0] and not ctx.meta[EXACT]:
         raise UsageError(
-            f"{behind} stands behind the command",
+            f"{behind.partition('=')[0]} stands behind the command",
             "flags go before it; or use -- before exact words",
         )
 
@@ -216,7 +216,7 @@ def _stay(
     try:
         code = attach(execution, show=follow, beside=as_json, flags=flags)
     except MycliError as error:
-        output.fail(error)
+        output.error(error.message, error.hint)
         code = error.exit_code
         document |= {"error": error.message, "hint": error.hint}
     if as_json:

@@ -61,11 +61,12 @@ def list_(
 
 def since_time(text: str, now: datetime) -> str:
     """`2h` before now, or an ISO 8601 time (UTC where it has no zone). Raises UsageError."""
-    if ago := re.fullmatch(r"(\d{1,6})([smhdw])", text):
-        return (now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat()
+    ago = re.fullmatch(r"(\d{1,6})([smhdw])", text)
     try:
+        if ago:
+            return (now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat()
         time = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UsageError(
             f"--since: {text!r} is no time", "write 30m, 2h, 7d or 2026-01-31T12:00:00Z"
         ) from None

@@ -105,5 +105,5 @@ def _as_json(execution: Execution, follow: bool) -> None:
 
     output.json_stream({"execution": execution.name}, "events", events(), tail)
     if failures:
-        output.fail(failures[0])
+        output.error(failures[0].message, failures[0].hint)
         raise typer.Exit(failures[0].exit_code)

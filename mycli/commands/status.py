@@ -31,7 +31,6 @@ def status(name: Name, profile: Profile = None, as_json: Json = False) -> None:
             "Stopped At": found.stopped_at,
             "Execution ID": found.execution_id,
             "Task ARN": found.task_arn,
-            "Task Definition": found.task_definition,
             "Image": found.image,
             "Repository": found.repo,
             "Branch": found.branch,

@@ -1,0 +1,125 @@
+"""mycli configure."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mycli import config
+from mycli.commands.configure import region_of
+from mycli.config import Profile
+from tests.conftest import Mycli
+from tests.fake_endpoint import KEY, Answer, FakeEndpoint
+
+NONE = {"executions": []}
+WRONG = Answer({"error": "unauthorized"}, status=401)
+
+
+def types(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+
+def test_the_key_is_tried_before_it_is_saved(
+    endpoint: FakeEndpoint, mycli: Mycli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint.says("list", WRONG, NONE)
+    types(monkeypatch, KEY + "\n")
+    ran = mycli("configure", "--endpoint", endpoint.url)
+    assert ran.code == 125
+    assert "unauthorized" in ran.err
+    assert not config.config_path().exists()
+    types(monkeypatch, KEY + "\n")
+    ran = mycli("configure", "--endpoint", endpoint.url)
+    assert (ran.code, ran.out) == (0, "")
+    assert KEY not in ran.err
+    assert config.load_profile() == Profile(api_endpoint=endpoint.url, api_key=KEY)
+    assert endpoint.asked("list")[0] == {"action": "list", "limit": 1}
+    assert endpoint.seen[-1].key == KEY
+
+
+def test_the_key_by_the_environment(
+    endpoint: FakeEndpoint, mycli: Mycli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint.says("list", NONE)
+    monkeypatch.setenv("MYCLI_API_KEY", KEY)
+    ran = mycli("configure", "--endpoint", endpoint.url, "--profile", "staging", "--json")
+    assert ran.code == 0
+    assert json.loads(ran.out) == {"profile": "staging", "api_endpoint": endpoint.url}
+    assert KEY not in ran.out + ran.err
+    assert list(config.load_profiles()) == ["staging"]
+
+
+def test_a_new_key_for_a_stack_on_this_machine_keeps_its_secret(
+    mycli: Mycli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeEndpoint(daemon_secret="ours") as daemon:
+        config.save_profile(daemon.profile)
+        daemon.says("list", NONE)
+        new = KEY.replace("0", "1")
+        types(monkeypatch, new)
+        assert mycli("configure").code == 0
+        assert config.load_profile().daemon_secret == "ours"
+        assert config.load_profile().api_key == new
+        assert [seen.key for seen in daemon.seen] == [None, new]
+
+
+@pytest.mark.parametrize("text", ["", "\n", "not a key\n", "sk_live_123\n"])
+def test_what_is_no_key_is_not_sent(
+    text: str, endpoint: FakeEndpoint, mycli: Mycli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    types(monkeypatch, text)
+    ran = mycli("configure", "--endpoint", endpoint.url)
+    assert ran.code == 2
+    assert endpoint.seen == []
+
+
+def test_without_an_endpoint_it_says_what_it_cannot_do(mycli: Mycli) -> None:
+    ran = mycli("configure")
+    assert ran.code == 2
+    assert "cannot look for one in an AWS account" in ran.err
+    assert "--endpoint" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("url", "region"),
+    [
+        ("https://abc123.execute-api.eu-west-1.amazonaws.com/prod/execute", "eu-west-1"),
+        ("https://mycli.example.com/prod/execute", ""),
+        ("http://127.0.0.1:4566/x", ""),
+    ],
+)
+def test_the_region_is_read_from_the_address(url: str, region: str) -> None:
+    assert region_of(url) == region
+
+
+def test_a_key_that_is_typed_is_not_shown(endpoint: FakeEndpoint) -> None:
+    endpoint.says("list", NONE)
+    ours, theirs = pty.openpty()
+    asking = subprocess.Popen(
+        [Path(sys.executable).with_name("mycli"), "configure", "--endpoint", endpoint.url],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,  # so that it has no other terminal
+    )
+    os.close(theirs)
+    shown = b""
+    while b"API key" not in shown:
+        shown += os.read(ours, 1000)
+    os.write(ours, KEY.encode() + b"\n")
+    with contextlib.suppress(OSError):  # Linux, where the other end is closed
+        while more := os.read(ours, 1000):
+            shown += more
+    assert asking.wait(30) == 0, shown
+    os.close(ours)
+    assert b"Saved as profile default" in shown
+    assert KEY.encode() not in shown
+    assert config.load_profile().api_key == KEY

@@ -1,0 +1,50 @@
+"""mycli status."""
+
+from __future__ import annotations
+
+import json
+
+from tests.conftest import Mycli
+from tests.fake_endpoint import ARN, ID, STATUS, FakeEndpoint
+
+
+def test_a_running_one_begins_as_it_always_did(configured: FakeEndpoint, mycli: Mycli) -> None:
+    running = {**STATUS, "status": "RUNNING", "desired_status": "RUNNING", "exit_code": None}
+    configured.says("status", running)
+    ran = mycli("status", ID)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith(
+        "Status:         RUNNING\nDesired Status: RUNNING\nCreated At:     2026-01-31T11:59:00Z\n"
+    )
+    assert "Exit Code" not in ran.out
+
+
+def test_a_finished_one(configured: FakeEndpoint, mycli: Mycli) -> None:
+    finished = {
+        **STATUS,
+        "exit_code": 7,
+        "stopped_reason": "Essential container exited\x1b[2J",
+        "cost_usd": 0.000312,
+        "repo": "https://github.com/user/infra",
+    }
+    configured.says("status", finished)
+    ran = mycli("status", ARN)
+    assert ran.code == 0, "the question was answered, whatever the answer"
+    assert "Exit Code:      7\n" in ran.out
+    assert "Essential container exited\\x1b[2J" in ran.out
+    assert "$0.000312 (an estimate)" in ran.out
+    assert configured.asked("status")[0] == {"action": "status", "task_arn": ARN}
+
+
+def test_as_json(configured: FakeEndpoint, mycli: Mycli) -> None:
+    configured.says("status", STATUS)
+    document = json.loads(mycli("status", ID, "--json").out)
+    assert document["execution_id"] == ID
+    assert document["exit_code"] == 0
+    assert document["stopped_reason"] is None
+
+
+def test_an_execution_that_is_not_there(configured: FakeEndpoint, mycli: Mycli) -> None:
+    ran = mycli("status", ID)
+    assert (ran.code, ran.out) == (125, "")
+    assert "no such execution" in ran.err

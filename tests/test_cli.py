@@ -1,0 +1,155 @@
+"""The command line as a whole: what it loads, its help, its errors, its exit codes."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+import mycli as package
+from tests.conftest import Mycli
+from tests.fake_endpoint import ID, STATUS, Answer, FakeEndpoint
+
+HEAVY = ("pulumi", "pulumi_aws", "boto3", "botocore", "httpx", "yaml", "rich", "ministack")
+VERBS = ("exec", "status", "logs", "stop", "list", "configure", "init-project", "completion")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["exec", "--help"]])
+def test_help_and_version_load_nothing_heavy(words: list[str]) -> None:
+    program = (
+        "import sys\n"
+        "from mycli.cli import run\n"
+        f"code = run({words!r})\n"
+        f"print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)\n"
+        "sys.exit(code)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stderr.splitlines()[-1] == "[]"
+    assert ran.stdout
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    program = f"import sys, mycli; print(sorted({(*HEAVY, 'typer')!r} & sys.modules.keys()))"
+    program = program.replace("sorted((", "sorted(set((").replace(") & sys", ")) & sys")
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "[]\n"
+
+
+def test_the_version(mycli: Mycli) -> None:
+    assert mycli("--version").out == f"mycli {package.__version__}\n"
+    assert importlib.metadata.version("mycli") == package.__version__
+
+
+def test_no_verb_shows_the_help(mycli: Mycli) -> None:
+    ran = mycli()
+    assert (ran.code, ran.out) == (2, "")
+    assert all(f"  {verb} " in ran.err for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_has_help_with_an_example(verb: str, mycli: Mycli) -> None:
+    ran = mycli(verb, "--help")
+    assert (ran.code, ran.err) == (0, "")
+    assert f"\n  mycli {verb}" in ran.out
+    assert "--json" in ran.out
+    assert mycli(verb, "-h").out == ran.out
+
+
+def test_the_app_runs_in_typers_own_runner() -> None:
+    from mycli.cli import app
+
+    shown = CliRunner().invoke(app, ["list", "--help"], prog_name="mycli")
+    assert shown.exit_code == 0
+    assert "Usage: mycli list" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["stauts"], "Did you mean 'status'?"),
+        (["status"], "Missing argument 'EXECUTION'"),
+        (["list", "--colour"], "No such option"),
+        (["list", "--limit", "many"], "not a valid integer"),
+        (["list", "--limit", "0"], "--limit"),
+        (["status", "nonsense"], "12 hexadecimal digits"),
+    ],
+)
+def test_misuse_is_a_line_and_a_hint(
+    words: list[str], said: str, configured: FakeEndpoint, mycli: Mycli
+) -> None:
+    ran = mycli(*words)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    assert len(ran.err.splitlines()) == 2
+    assert ran.err.count("Did you mean") <= 1
+    under_json = mycli(*words, "--json")
+    assert under_json.code == 2
+    assert json.loads(under_json.out)["error"]
+    assert configured.seen == []
+
+
+def test_errors_are_a_line_and_a_hint_and_a_document_under_json(
+    configured: FakeEndpoint, mycli: Mycli
+) -> None:
+    configured.says("status", Answer({"error": "no", "hint": "do"}, status=502))
+    ran = mycli("status", ID)
+    assert (ran.code, ran.out, ran.err) == (125, "", "✗ no\n  do\n")
+    ran = mycli("status", ID, "--json")
+    assert ran.code == 125
+    assert json.loads(ran.out) == {"error": "no", "hint": "do"}
+
+
+def test_not_configured(mycli: Mycli) -> None:
+    ran = mycli("list")
+    assert ran.code == 2
+    assert "not configured yet" in ran.err
+
+
+def test_debug_shows_the_traceback(
+    configured: FakeEndpoint, mycli: Mycli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Traceback" not in mycli("status", ID).err
+    assert "Traceback" in mycli("--debug", "status", ID).err
+    monkeypatch.setenv("MYCLI_DEBUG", "1")
+    ran = mycli("status", ID)
+    assert "Traceback" in ran.err
+    assert "sk_live_" not in ran.err
+
+
+def test_what_nobody_thought_of_is_told_as_a_bug_and_is_no_success(
+    configured: FakeEndpoint, mycli: Mycli
+) -> None:
+    configured.says("status", {**STATUS, "cost_usd": "a fortune"})
+    ran = mycli("status", ID)
+    assert ran.code == 125
+    assert ran.err.startswith("✗ ValueError: ")
+    assert "bug in mycli" in ran.err
+    assert "Traceback" in mycli("--debug", "status", ID).err
+
+
+def test_a_home_that_cannot_be_written_is_told(
+    endpoint: FakeEndpoint, mycli: Mycli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint.says("list", {"executions": []})
+    monkeypatch.setenv("MYCLI_HOME", "/dev/null/home")
+    monkeypatch.setenv("MYCLI_API_KEY", endpoint.profile.api_key)
+    ran = mycli("configure", "--endpoint", endpoint.url)
+    assert ran.code != 0
+    assert "/dev/null/home" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_another_profile(configured: FakeEndpoint, mycli: Mycli) -> None:
+    configured.says("status", STATUS)
+    assert mycli("status", "--profile", "default", ID).code == 0
+    ran = mycli("status", "--profile", "staging", ID)
+    assert ran.code == 2
+    assert "there is no profile 'staging'" in ran.err
