@@ -56,8 +56,8 @@ class Machine:
         """`exec -f --skip-git ...`"""
         return self.run("exec", "-f", "--skip-git", *args)
 
-    def json(self, *args: str) -> Any:
-        ran = self.run(*args, "--json")
+    def json(self, verb: str, *args: str) -> Any:
+        ran = self.run(verb, "--json", *args)
         assert ran.code == 0, ran
         return json.loads(ran.stdout)
 

@@ -109,47 +109,49 @@ def test_a_project_file_says_what_to_run(machine: Machine, remote: Remote, tmp_p
     assert folder.endswith("/sub")
 
 
-class TestPrivateRepository:
-    """Two stacks of one account: one has the token, one has a wrong one; and one has none."""
+@pytest.fixture(scope="module")
+def private_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A repository whose server asks for TOKEN, as GitLab does."""
+    root = tmp_path_factory.mktemp("private")
+    make_repository(root / "sample.git")
+    with serve(root, user_token=f"oauth2:{TOKEN}") as url:
+        yield f"{url}/sample.git"
 
-    @pytest.fixture(scope="class")
-    def url(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-        root = tmp_path_factory.mktemp("private")
-        make_repository(root / "sample.git")
-        with serve(root, user_token=f"oauth2:{TOKEN}") as url:
-            yield f"{url}/sample.git"
 
-    @pytest.fixture(scope="class")
-    def private(self, url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-        machine = new_machine(tmp_path_factory.mktemp("machine"))
-        host = url.split("/")[2]
-        for stack, token in (("mycli", TOKEN), ("wrong", "glpat-a-wrong-one")):
-            made = machine.run(
-                *("init", "--local", "--force", "--runtime", "process", "--stack-name", stack),
-                *("--gitlab-token-file", "-", "--gitlab-host", host),
-                stdin=token + "\n",
-            )
-            assert made.code == 0, made
-            assert token not in made.out + made.err
-        yield machine
-        for stack in ("mycli", "wrong"):
-            assert machine.run("destroy", "--force", "--stack-name", stack).code == 0
-
-    def test_the_stack_has_the_token(self, private: Machine, url: str) -> None:
-        ran = clone(
-            private, url, "--env", "GIT_TRACE_CURL=1", "./hello.sh; env; cat .git/config; git fetch"
+@pytest.fixture(scope="module")
+def private(private_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine with two stacks: `mycli` has the token, `wrong` has a wrong one."""
+    machine = new_machine(tmp_path_factory.mktemp("machine"))
+    host = private_url.split("/")[2]
+    for stack, token in (("mycli", TOKEN), ("wrong", "glpat-a-wrong-one")):
+        made = machine.run(
+            *("init", "--local", "--force", "--runtime", "process", "--stack-name", stack),
+            *("--gitlab-token-file", "-", "--gitlab-host", host),
+            stdin=token + "\n",
         )
-        assert "hello from the repository\n" in ran.out
-        assert ran.code == 128, "the command itself has no credentials"
-        assert TOKEN not in ran.out + ran.err
+        assert made.code == 0, made
+        assert token not in made.out + made.err
+    yield machine
+    for stack in ("mycli", "wrong"):
+        assert machine.run("destroy", "--force", "--stack-name", stack).code == 0
 
-    def test_the_stack_has_a_wrong_token(self, private: Machine, url: str) -> None:
-        ran = clone(private, url, "--profile", "wrong", "true")
-        assert (ran.code, ran.out) == (125, ""), ran
-        assert "refused" in ran.err
-        assert "wrong-one" not in ran.err
 
-    def test_the_stack_has_no_token(self, machine: Machine, url: str) -> None:
-        ran = clone(machine, url, "true")
-        assert (ran.code, ran.out) == (125, ""), ran
-        assert "token" in ran.err
+def test_a_private_repository_and_the_token(private: Machine, private_url: str) -> None:
+    command = "./hello.sh; env; cat .git/config; git fetch"
+    ran = clone(private, private_url, "--env", "GIT_TRACE_CURL=1", command)
+    assert "hello from the repository\n" in ran.out
+    assert ran.code == 128, "the command itself has no credentials"
+    assert TOKEN not in ran.out + ran.err
+
+
+def test_a_private_repository_and_a_wrong_token(private: Machine, private_url: str) -> None:
+    ran = clone(private, private_url, "--profile", "wrong", "true")
+    assert (ran.code, ran.out) == (125, ""), ran
+    assert "refused" in ran.err
+    assert "wrong-one" not in ran.err
+
+
+def test_a_private_repository_and_no_token(machine: Machine, private_url: str) -> None:
+    ran = clone(machine, private_url, "true")
+    assert (ran.code, ran.out) == (125, ""), ran
+    assert "token" in ran.err
