@@ -82,7 +82,7 @@ class Monitor(pulumi.runtime.Mocks):
         if known and not differs:
             return known
         if known and kind.update and not kind.must_replace(differs):
-            _tell(update=f"{token}::{name}")
+            _tell(update=known.title)
             outputs = kind.update(self._clients, known.id, known.state, inputs)
             outputs = {**known.outputs, **outputs}
             resource = dataclasses.replace(known, inputs=remembered, outputs=outputs)
@@ -92,9 +92,10 @@ class Monitor(pulumi.runtime.Mocks):
             self._ledger.put(dataclasses.replace(known, doomed=True), instead_of=known)
         elif known:
             delete(self._clients, self._ledger, known)
-        _tell(create=f"{token}::{name}")
+        resource = Resource(type=token, name=name, id="", inputs=remembered, outputs={})
+        _tell(create=resource.title)
         id, outputs = kind.create(self._clients, inputs)
-        resource = Resource(type=token, name=name, id=id, inputs=remembered, outputs=outputs)
+        resource = dataclasses.replace(resource, id=id, outputs=outputs)
         self._ledger.put(resource)
         return resource
 
@@ -203,7 +204,7 @@ def _watch_stdin(monitor: Monitor) -> None:
 
 
 def _tell_delete(resource: Resource) -> None:
-    _tell(delete=f"{resource.type}::{resource.name}")
+    _tell(delete=resource.title)
 
 
 def _tell(**fields: Any) -> None:

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from mycli.errors import LocalAccountError
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 EVENT_BYTES = 256 * 1024 - 26  # awslogs splits a longer line; 26 bytes are CloudWatch's own
 _PIPE_BYTES = 1024 * 1024
+OPEN_FILES = 65_535  # what a Fargate container gets
+PROCESSES = 32_768
 _ENGINES = ("docker", "podman")
 
 
@@ -33,14 +36,23 @@ class CannotStart(Exception):
     """Why a task could not be started, in ECS's words."""
 
 
+def _same(exit_code: int) -> int:
+    return exit_code
+
+
 @dataclass(frozen=True)
 class Launch:
-    """What the supervisor runs: the command, its whole environment, its folder, and a last word."""
+    """What the supervisor runs: the command, its whole environment and its folder.
+
+    at_end: the command that ends what is left, where it is not the supervisor's to kill. finish:
+    turns the supervisor's exit status into the task's, or raises CannotStart.
+    """
 
     argv: list[str]
     env: dict[str, str]
     cwd: str
     at_end: list[str] | None = None
+    finish: Callable[[int], int] = _same
 
 
 Runtime = Callable[[str, Mapping[str, Any], Mapping[str, str]], Launch]
@@ -62,8 +74,11 @@ def find_engine() -> str | None:
     return None
 
 
-def runtime(name: str, tasks: Path) -> Runtime:
-    """The runtime of this name, `process` or `container`. tasks: where scratch folders go."""
+def runtime(name: str, tasks: Path, account_id: str) -> Runtime:
+    """The runtime of this name, `process` or `container`. tasks: where scratch folders go.
+
+    Containers that a killed daemon of this account left are removed.
+    """
     if name == "process":
         return partial(_as_process, tasks)
     engine = find_engine()
@@ -72,7 +87,11 @@ def runtime(name: str, tasks: Path) -> Runtime:
             "neither Docker nor Podman answers",
             "start one of them, or run tasks as processes: --runtime process",
         )
-    return partial(_as_container, engine)
+    label = f"mycli.account={account_id}"
+    left = _engine(engine, "ps", "--all", "--quiet", "--filter", f"label={label}").stdout.split()
+    if left:
+        _engine(engine, "rm", "--force", *left)
+    return partial(_as_container, engine, label)
 
 
 def _as_process(
@@ -99,7 +118,11 @@ def _as_process(
 
 
 def _as_container(
-    engine: str, task_id: str, definition: Mapping[str, Any], environment: Mapping[str, str]
+    engine: str,
+    label: str,
+    task_id: str,
+    definition: Mapping[str, Any],
+    environment: Mapping[str, str],
 ) -> Launch:
     """Make the container; it is started, attached, by the supervisor, and removed by it."""
     name, image = f"mycli-{task_id}", str(definition["image"])
@@ -116,8 +139,9 @@ def _as_container(
         "--memory": f"{definition['memory']}m" if definition.get("memory") else None,
         "--entrypoint": entry_point[0] if entry_point else None,
     }
-    argv = ["create", "--name", name, "--label", "mycli=task"]
+    argv = ["create", "--name", name, "--label", label]
     argv += [word for option, value in options.items() if value for word in (option, str(value))]
+    argv += _limits()
     # A variable by its name alone is taken from our environment: values are not for `ps` to show.
     # Only mycli's own go that way: another could change what the engine's command does.
     ours = {key: value for key, value in environment.items() if key.startswith("MYCLI_")}
@@ -127,8 +151,40 @@ def _as_container(
     made = _engine(engine, *argv, env={**os.environ, **ours})
     if made.returncode != 0:
         raise CannotStart(f"CannotCreateContainerError: {_last_line(made.stderr)}")
-    remove = [engine, "rm", "--force", name]
-    return Launch([engine, "start", "--attach", name], dict(os.environ), "/", at_end=remove)
+    return Launch(
+        argv=[engine, "start", "--attach", name],
+        env=dict(os.environ),
+        cwd="/",
+        # Not `rm` in one: how it ended is read first. A daemon that is gone reads nothing.
+        at_end=[engine, "stop", "--time", "0", name],
+        finish=partial(_finish, engine, name),
+    )
+
+
+def _finish(engine: str, name: str, _: int) -> int:
+    """The container's own exit code: that of `start` may be the engine's. Removes the container."""
+    state = '{"code": {{.State.ExitCode}}, "started": {{json .State.StartedAt}}}'
+    asked = _engine(engine, "inspect", "--format", state, name)
+    _engine(engine, "rm", "--force", name)
+    if asked.returncode != 0:
+        return 137  # it was removed by somebody else
+    told = json.loads(asked.stdout)
+    if told["started"].startswith("0001-"):
+        raise CannotStart("CannotStartContainerError: see the log")
+    return int(told["code"])
+
+
+def _limits() -> list[str]:
+    """What a Fargate container gets of open files; and no more of anything than we may give."""
+    argv: list[str] = []
+    for name, limit, wanted in (
+        ("nofile", resource.RLIMIT_NOFILE, OPEN_FILES),
+        ("nproc", resource.RLIMIT_NPROC, PROCESSES),
+    ):
+        _, hard = resource.getrlimit(limit)
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        argv += ["--ulimit", f"{name}={allowed}:{allowed}"]
+    return argv
 
 
 def _engine(
@@ -156,7 +212,8 @@ def start(launch: Launch) -> subprocess.Popen[bytes]:
     )
     with contextlib.suppress(AttributeError, OSError):  # a wider pipe where the system has one
         fcntl.fcntl(_output(process), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    _tell(process, json.dumps(launch.__dict__))
+    asked = {name: getattr(launch, name) for name in ("argv", "env", "cwd", "at_end")}
+    _tell(process, json.dumps(asked))
     return process
 
 

@@ -18,7 +18,7 @@ def delete(clients: Clients, ledger: Ledger, resource: Resource) -> None:
         kind.delete(clients, resource.id, resource.state)
     except ClientError as error:
         if kind.read(clients, resource.id, resource.state):
-            reason = f"{resource.type} {resource.name} cannot be deleted: {error}"
+            reason = f"{resource.title} cannot be deleted: {error}"
             raise LocalAccountError(reason, "run the same command again to go on") from None
     ledger.remove(resource)
 

@@ -40,7 +40,8 @@ def mend(tasks: Tasks) -> None:
     run = _run_task(tasks, actions["RunTask"])
     mended: dict[str, Action] = {
         "RegisterTaskDefinition": _register(actions["RegisterTaskDefinition"]),
-        "ListTaskDefinitions": _list_definitions(actions["ListTaskDefinitions"]),
+        "ListTaskDefinitions": _list_definitions,
+        "ListTaskDefinitionFamilies": _list_families,
         "DeleteTaskDefinitions": _delete_definitions,
         "RunTask": run,
         "StopTask": lambda request: _stop_task(tasks, request),
@@ -104,24 +105,36 @@ def _check_size(cpu: Any, memory: Any, code: str = "InvalidParameterException") 
         raise _Refused(f"{message}{cpu} CPU, {memory} memory.", code) from None
 
 
-def _list_definitions(list_definitions: Action) -> Action:
+def _list_definitions(request: Request) -> Any:
     """familyPrefix is, despite its name, a whole family."""
+    ecs = emulator.service("ecs")
+    family, status = request.get("familyPrefix"), request.get("status", "ACTIVE")
+    found = [
+        definition
+        for definition in ecs._task_defs.values()
+        if definition["status"] == status and family in (None, definition["family"])
+    ]
+    newest_first = request.get("sort") == "DESC"
+    found.sort(key=lambda item: (item["family"], item["revision"]), reverse=newest_first)
+    arns = [definition["taskDefinitionArn"] for definition in found]
+    return ecs.json_response(_page(request, "taskDefinitionArns", arns))
 
-    def list_task_definitions(request: Request) -> Any:
-        family = request.get("familyPrefix")
-        status, headers, body = list_definitions({**request, "maxResults": 10**9})
-        arns = [
-            arn
-            for arn in json.loads(body)["taskDefinitionArns"]
-            if not family or arn.rpartition("/")[2].rpartition(":")[0] == family
-        ]
-        first, count = int(request.get("nextToken") or 0), int(request.get("maxResults") or 100)
-        page: Request = {"taskDefinitionArns": arns[first : first + count]}
-        if first + count < len(arns):
-            page["nextToken"] = str(first + count)
-        return status, headers, json.dumps(page).encode()
 
-    return list_task_definitions
+def _list_families(request: Request) -> Any:
+    """A family is INACTIVE if no revision of it is ACTIVE. The emulator does not know ALL."""
+    ecs = emulator.service("ecs")
+    prefix, status = request.get("familyPrefix", ""), request.get("status", "ALL")
+    definitions = [d for d in ecs._task_defs.values() if d["family"].startswith(prefix)]
+    active = {d["family"] for d in definitions if d["status"] == "ACTIVE"}
+    every = {d["family"] for d in definitions if d["status"] in ("ACTIVE", "INACTIVE")}
+    families = {"ACTIVE": active, "INACTIVE": every - active}.get(status, every)
+    return ecs.json_response(_page(request, "families", sorted(families)))
+
+
+def _page(request: Request, name: str, items: list[str]) -> Request:
+    first, count = int(request.get("nextToken") or 0), int(request.get("maxResults") or 100)
+    page: Request = {name: items[first : first + count]}
+    return page if first + count >= len(items) else {**page, "nextToken": str(first + count)}
 
 
 def _delete_definitions(request: Request) -> Any:

@@ -32,6 +32,11 @@ class Resource:
     doomed: bool = False
 
     @property
+    def title(self) -> str:
+        """Of `aws:ec2/vpc:Vpc`, called `vpc`: Vpc vpc."""
+        return f"{self.type.rpartition(':')[2]} {self.name}"
+
+    @property
     def state(self) -> dict[str, Any]:
         return {**self.inputs, **self.outputs, "id": self.id}
 

@@ -4,10 +4,11 @@ Run as a script of its own, with the standard library only, one for each task:
 
     python -I -S supervisor.py < pipe
 
-The first line of stdin is a JSON object: argv, env, cwd, and at_end (a command to run when it is
-over, or null). Later lines are `stop SECONDS`: TERM now, KILL after that time. The end of stdin
-means that the daemon is gone, by whatever death: then the task is killed at once. stdout and stderr
-are the task's own. The exit status is the task's, or 128 + n where signal n ended it.
+The first line of stdin is a JSON object: argv, env, cwd, and at_end: null, or a command that ends
+what the task left behind, which then is not ours to kill. Later lines are `stop SECONDS`: TERM now,
+KILL after that time. The end of stdin means that the daemon is gone, by whatever death: then the
+task is killed at once. stdout and stderr are the task's own. The exit status is the task's, or
+128 + n where signal n ended it.
 """
 
 # ruff: noqa: PTH123, PTH208
@@ -33,8 +34,9 @@ _PATIENCE_SECONDS = 5.0  # for a killed process to be gone
 def main() -> int:
     first_line, asked = _first_line()
     spec = json.loads(first_line)
-    # What the task leaves behind comes to us, even if it made itself a session of its own.
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    if not spec["at_end"]:
+        # What the task leaves behind comes to us, even if it made itself a session of its own.
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     ended, wake = os.pipe()
     for end in (ended, wake):
         os.set_blocking(end, False)
@@ -45,9 +47,10 @@ def main() -> int:
     if task == 0:
         _become(spec["argv"], spec["env"], spec["cwd"], parent=me)
     code = _watch(task, ended, asked)
-    _kill_the_rest(task)
     if spec["at_end"]:
         _run(spec["at_end"], spec["env"])
+    else:
+        _kill_the_rest(task)
     return code
 
 

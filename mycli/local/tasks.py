@@ -63,7 +63,8 @@ class Tasks:
         self.change(task, lastStatus="PENDING")
         environment = _environment(container, definition, overrides)
         stream = _log_stream(container, task_id)
-        process = containers.start(self._runtime(task_id, container, environment))
+        launch = self._runtime(task_id, container, environment)
+        process = containers.start(launch)
         with process:
             self._processes[task["taskArn"]] = process
             try:
@@ -80,7 +81,7 @@ class Tasks:
             finally:
                 del self._processes[task["taskArn"]]
         # A supervisor that was killed itself took its task with it.
-        code = exit_code if exit_code >= 0 else 128 - exit_code
+        code = launch.finish(exit_code if exit_code >= 0 else 128 - exit_code)
         self._stopped(task, "EssentialContainerExited", "Essential container in task exited", code)
 
     def change(self, task: Task, **fields: Any) -> None:

@@ -65,7 +65,7 @@ def destroy(stack_name: str, keep_config: bool, on_event: OnEvent) -> Gone:
             clients,
             ledger,
             list(ledger.resources),
-            lambda resource: on_event(f"Deleting {resource.type}::{resource.name}"),
+            lambda resource: on_event(f"Deleting {resource.title}"),
         )
         # What deleting the template left of it: the provider only deregisters.
         pruned += task_definitions.prune(clients("ecs"), stack_name, on_event)
@@ -121,7 +121,10 @@ def _live(ecs: Any, cluster: str, tasks: list[str]) -> bool:
 
 
 def find_leftovers(clients: Clients, stack_name: str) -> list[str]:
-    """ARNs of what still carries the stack's tag, and of log groups named after it."""
+    """ARNs of what still carries the stack's tag, and of log groups named after it.
+
+    Not those of stopped tasks: ECS shows them for an hour, and nobody can delete them.
+    """
     tagged = clients("resourcegroupstaggingapi").get_resources(
         TagFilters=[{"Key": STACK_TAG, "Values": [stack_name]}]
     )["ResourceTagMappingList"]
@@ -132,7 +135,8 @@ def find_leftovers(clients: Clients, stack_name: str) -> list[str]:
         for group in logs.describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
         if group["logGroupName"] == prefix
     ]
-    return sorted({resource["ResourceARN"] for resource in tagged} | set(named))
+    arns = {resource["ResourceARN"] for resource in tagged} | set(named)
+    return sorted(arn for arn in arns if ":task/" not in arn)
 
 
 def _remove_profiles(here: account.Account, stack_name: str) -> list[str]:
