@@ -59,10 +59,7 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What was seen of an execution: how far it is, and the fields of its record that are known.
-
-    Every field is written once: a value that is there stays.
-    """
+    """What was seen of an execution: how far it is, and the fields of its record that are known."""
 
     status: str
     fields: Mapping[str, str | int]
@@ -200,7 +197,7 @@ def advance(runtime: Runtime, execution_id: str, seen: Observation) -> Record | 
     before = [status for status in earlier if status != "STOPPED"]
     values = {":status": seen.status} | {f":{name}": value for name, value in seen.fields.items()}
     values |= {f":before{index}": status for index, status in enumerate(before)}
-    once = "".join(f", {name} = if_not_exists({name}, :{name})" for name in seen.fields)
+    changes = "".join(f", {name} = :{name}" for name in seen.fields)
     same_task = "attribute_not_exists(task_arn)"
     if "task_arn" in seen.fields:
         same_task = f"({same_task} OR task_arn = :task_arn)"
@@ -208,7 +205,7 @@ def advance(runtime: Runtime, execution_id: str, seen: Observation) -> Record | 
     return _update(
         runtime,
         execution_id,
-        f"SET #status = :status{once}",
+        f"SET #status = :status{changes}",
         f"#status IN ({in_order}) AND {same_task}",
         values,
     )

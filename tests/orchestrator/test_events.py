@@ -169,19 +169,21 @@ def test_an_event_without_startedby_is_ignored(account: Account) -> None:
     assert account.calls == []
 
 
+@pytest.mark.parametrize("status", ["RUNNING", "DEPROVISIONING", "STOPPED"])
 def test_another_task_of_the_same_execution_changes_nothing_and_is_stopped(
-    account: Account,
+    account: Account, status: str
 ) -> None:
     execution_id = account.start()
     before = account.item(execution_id)
     body = {**account.run_task_bodies[0], "clientToken": "another"}
     stray = account.runtime.ecs.run_task(**body)["tasks"][0]["taskArn"]
 
-    account.tell(task_event(execution_id, stray, "RUNNING"))
+    account.tell(task_event(execution_id, stray, status))
 
     assert account.item(execution_id) == before
-    [stopped] = [task for task in account.tasks() if task["desiredStatus"] == "STOPPED"]
-    assert stopped["taskArn"] == stray
+    assert account.calls.count("StopTask") == (status != "STOPPED")
+    stopped = [task for task in account.tasks() if task["desiredStatus"] == "STOPPED"]
+    assert [task["taskArn"] for task in stopped] == ([] if status == "STOPPED" else [stray])
 
 
 def test_an_event_is_not_lost_for_a_status_that_is_new_to_us(account: Account) -> None:

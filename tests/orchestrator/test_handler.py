@@ -109,7 +109,9 @@ def test_a_base64_body_is_decoded(account: Account) -> None:
     assert account.send(api_event(body, isBase64Encoded=True))["statusCode"] == 200
 
 
-@pytest.mark.parametrize("body", ["***", base64.b64encode(b"\xff\xfe").decode()])
+@pytest.mark.parametrize(
+    "body", ["***", "eyJhY3Rpb24iOi*AibGlzdCJ9", base64.b64encode(b"\xff\xfe").decode()]
+)
 def test_a_body_that_is_no_base64_or_no_utf8_is_a_400(account: Account, body: str) -> None:
     assert account.send(api_event(body, isBase64Encoded=True))["statusCode"] == 400
 

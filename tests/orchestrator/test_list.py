@@ -107,8 +107,8 @@ def test_a_filter_that_matches_little_is_answered_in_parts(account: Account) -> 
     [item] = [item for item in account.items() if "month" in item]
     other = {name: value for name, value in item.items() if name not in ("repo", "task_arn")}
     others = [
-        {**other, "execution_id": {"S": f"{START + 1 + number:08x}0000"}}
-        for number in range(100 * QUERIES_A_PAGE + 5)
+        {**other, "execution_id": {"S": f"{int(rare, 16) + 1 + number:012x}"}}
+        for number in range(100 * QUERIES_A_PAGE)
     ]
     for first in range(0, len(others), 25):  # as many as BatchWriteItem takes
         puts = [{"PutRequest": {"Item": one}} for one in others[first : first + 25]]

@@ -8,7 +8,7 @@ import pytest
 from botocore.stub import Stubber
 
 from orchestrator.healing import FORGOTTEN_SECONDS, IN_FLIGHT_SECONDS, NEVER_STARTED_SECONDS
-from tests.orchestrator.conftest import Account, Hooks, task_event, task_of
+from tests.orchestrator.conftest import Account, Hooks, new_task_arn, task_event, task_of
 
 MISSING: dict[str, Any] = {"tasks": [], "failures": [{"reason": "MISSING"}]}
 
@@ -104,6 +104,8 @@ def test_missing_just_after_run_task_means_wait(account: Account) -> None:
 
 def test_a_task_that_ecs_forgot_is_over_without_an_exit_code(account: Account) -> None:
     execution_id = account.start()
+    running = {"startedAt": "2026-09-21T14:14:00Z"}
+    account.tell(task_event(execution_id, account.task_arn(execution_id), "RUNNING", **running))
     account.clock.seconds += FORGOTTEN_SECONDS + 1
 
     answer = describe(account, MISSING, execution_id=execution_id)
@@ -111,7 +113,8 @@ def test_a_task_that_ecs_forgot_is_over_without_an_exit_code(account: Account) -
     assert answer["status"] == "STOPPED"
     assert answer["exit_code"] is None
     assert "does not know this task any more" in answer["stopped_reason"]
-    assert answer["cost_usd"] is None
+    assert answer["started_at"] == "2026-09-21T14:14:00Z"
+    assert answer["cost_usd"] is None  # nobody knows for how long it ran
 
 
 def test_a_status_never_goes_back(account: Account) -> None:
@@ -137,19 +140,57 @@ def test_a_fresh_execution_without_a_task_is_left_alone(account: Account) -> Non
     assert account.calls == ["GetItem"]
 
 
-@pytest.mark.parametrize("stopped", [False, True])
-def test_an_answer_that_never_came_is_found_by_startedby(account: Account, stopped: bool) -> None:
+def test_an_answer_that_never_came_is_found_by_startedby(account: Account) -> None:
     execution_id = account.start_unanswered()
     task_arn = account.task_arn(execution_id)
-    if stopped:
-        account.runtime.ecs.stop_task(cluster="mycli-cluster", task=task_arn, reason="by hand")
     account.clock.seconds += IN_FLIGHT_SECONDS
 
     answer = account.ok("status", execution_id=execution_id)
 
     assert answer["task_arn"] == task_arn
-    assert (answer["status"] == "STOPPED") == stopped
-    assert "ListTasks" in account.calls
+    assert answer["status"] not in ("starting", "STOPPED")
+
+
+def test_it_is_found_among_the_stopped_ones_too(account: Account) -> None:
+    """ListTasks by startedBy shows running tasks alone: which moto does not know."""
+    execution_id = account.start_unanswered()
+    others = [task_of("6ab000000000", new_task_arn(number), "STOPPED") for number in (1, 2)]
+    del others[1]["startedBy"]  # started by hand
+    ours = task_of(
+        execution_id,
+        new_task_arn(3),
+        "STOPPED",
+        containers=[{"name": "executor", "exitCode": 5}],
+    )
+    stopped = [task["taskArn"] for task in (*others, ours)]
+    account.clock.seconds += IN_FLIGHT_SECONDS
+    with Stubber(account.runtime.ecs) as ecs:
+        cluster = {"cluster": "mycli-cluster"}
+        ecs.add_response("list_tasks", {"taskArns": []}, {**cluster, "startedBy": execution_id})
+        pages = {**cluster, "desiredStatus": "STOPPED"}
+        ecs.add_response("list_tasks", {"taskArns": stopped[:2], "nextToken": "2"}, pages)
+        ecs.add_response("list_tasks", {"taskArns": stopped[2:]}, {**pages, "nextToken": "2"})
+        ecs.add_response(
+            "describe_tasks", {"tasks": [*others, ours]}, {**cluster, "tasks": stopped}
+        )
+        answer = account.ok("status", execution_id=execution_id)
+
+    assert (answer["status"], answer["exit_code"]) == ("STOPPED", 5)
+    assert answer["task_arn"] == ours["taskArn"]
+
+
+def test_a_hundred_tasks_are_described_at_once(account: Account) -> None:
+    """DescribeTasks takes no more."""
+    execution_id = account.start_unanswered()
+    stopped = [new_task_arn(number) for number in range(101)]
+    account.clock.seconds += IN_FLIGHT_SECONDS
+    with Stubber(account.runtime.ecs) as ecs:
+        cluster = {"cluster": "mycli-cluster"}
+        ecs.add_response("list_tasks", {"taskArns": []})
+        ecs.add_response("list_tasks", {"taskArns": stopped})
+        ecs.add_response("describe_tasks", {"tasks": []}, {**cluster, "tasks": stopped[:100]})
+        ecs.add_response("describe_tasks", {"tasks": []}, {**cluster, "tasks": stopped[100:]})
+        assert account.ok("status", execution_id=execution_id)["status"] == "starting"
 
 
 def test_a_task_of_somebody_else_is_not_taken_for_ours(account: Account) -> None:

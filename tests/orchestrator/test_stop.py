@@ -8,20 +8,22 @@ from botocore.stub import ANY, Stubber
 from tests.orchestrator.conftest import Account, Hooks, task_event, task_of
 
 
-def stopping(account: Account, execution_id: str, sent: dict[str, Any]) -> dict[str, Any]:
+def stopping(
+    account: Account, execution_id: str, reason: str, sent: dict[str, Any]
+) -> dict[str, Any]:
     """The answer to a stop, when ECS sends TERM and the container takes its time."""
     task_arn = account.task_arn(execution_id)
     task = task_of(execution_id, task_arn, "RUNNING", desiredStatus="STOPPED")
     with Stubber(account.runtime.ecs) as ecs:
         ecs.add_response("stop_task", {"task": task}, {"cluster": "mycli-cluster", **sent})
-        return account.ok("stop", execution_id=execution_id, reason=sent["reason"])
+        return account.ok("stop", execution_id=execution_id, reason=reason)
 
 
 def test_a_running_execution_is_stopping(account: Account) -> None:
     execution_id = account.start()
     task_arn = account.task_arn(execution_id)
 
-    answer = stopping(account, execution_id, {"task": task_arn, "reason": "too slow"})
+    answer = stopping(account, execution_id, "too slow", {"task": task_arn, "reason": "too slow"})
 
     assert answer == {"status": "STOPPING"}
     item = account.item(execution_id)
@@ -51,7 +53,7 @@ def test_a_stop_without_a_reason_has_one(account: Account) -> None:
 def test_a_long_reason_is_cut_to_what_ecs_takes(account: Account) -> None:
     execution_id = account.start()
 
-    stopping(account, execution_id, {"task": ANY, "reason": "x" * 255})
+    stopping(account, execution_id, "x" * 300, {"task": ANY, "reason": "x" * 255})
 
 
 def test_stopping_again_is_safe(account: Account) -> None:
