@@ -37,7 +37,7 @@ class Root(TyperGroup):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.Abort, click.exceptions.Exit):
+        except (click.ClickException, click.exceptions.Exit, EOFError):
             raise
         except BrokenPipeError:
             raise typer.Exit(_unread()) from None
@@ -131,6 +131,9 @@ def run(words: Sequence[str]) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         output.story(error.format_message())
         return error.exit_code
+    except click.Abort:
+        output.error("the question was not answered: nothing was done")
+        return MycliError.exit_code
     except click.ClickException as error:
         return _misused(error, as_json="--json" in words)
 

@@ -43,6 +43,7 @@ FIRST_PATIENCE_SECONDS = 3.0  # the same, while nothing was ever reached: perhap
 THROTTLED_PATIENCE_SECONDS = 300.0  # 200 executions at 20 RunTask/s are through in 10 s
 THROTTLED_POLL_SECONDS = 2.0  # where a 429 does not say when to come back
 READ_TIMEOUT_SECONDS = 40.0  # API Gateway answers within 29 s, if only with a 504
+TOLD_TRIES = 6  # a follower may try for minutes
 PROOFS = 3  # connections that may be lost between the proof and the request
 
 _draw = random.SystemRandom()
@@ -102,7 +103,7 @@ class Endpoint:
                 borne = self._clock() - troubled_at
                 if pause is None or borne + pause > self._patience(error, patience_seconds):
                     raise
-                if self._on_wait:
+                if self._on_wait and tries < TOLD_TRIES:
                     self._on_wait(f"{error.message}: trying again in {pause:.1f} s")
             self.sleep(pause)
             tries += 1

@@ -27,6 +27,7 @@ def attach(execution: Execution, *, show: bool, beside: bool, flags: str) -> int
     to reach the same stack. Ctrl-C detaches (130), a second one soon after stops the execution.
     Raises ExecutionFailed where the command never came to an exit code.
     """
+    output.step(f"{'Following' if show else 'Waiting for the end'}. Ctrl-C leaves it running.")
     try:
         if show:
             _print_pages(execution, beside)

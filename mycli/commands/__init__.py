@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from mycli.client import Client
 
 WANTS_JSON = "mycli.wants_json"  # in the root context's meta: errors are documents, too
@@ -45,6 +48,8 @@ Name = Annotated[
 
 def connect(profile: str | None) -> Client:
     """A client that says on stderr when and why it waits."""
+    # With it, httpx would load a command line of its own, and all of rich: a third of our start.
+    sys.modules.setdefault("httpx._main", cast("ModuleType", None))
     from mycli import output
     from mycli.client import Client
 

@@ -20,7 +20,8 @@ def stop(
 ) -> None:
     """Stop an execution.
 
-    Its command gets TERM, and KILL if it goes on for two minutes. Stopping one that has ended changes nothing.
+    Its command gets TERM, and KILL if it goes on for two minutes. Stopping one that has ended
+    changes nothing.
 
     \b
     mycli stop 67a1a8f4a3b5

@@ -100,8 +100,8 @@ def test_the_region_is_read_from_the_address(url: str, region: str) -> None:
     assert region_of(url) == region
 
 
-def test_a_key_that_is_typed_is_not_shown(endpoint: FakeEndpoint) -> None:
-    endpoint.says("list", NONE)
+def types_at_the_prompt(endpoint: FakeEndpoint, typed: bytes) -> tuple[int, bytes]:
+    """The exit code of configure at a terminal, and all that the terminal showed."""
     ours, theirs = pty.openpty()
     asking = subprocess.Popen(
         [Path(sys.executable).with_name("mycli"), "configure", "--endpoint", endpoint.url],
@@ -114,12 +114,26 @@ def test_a_key_that_is_typed_is_not_shown(endpoint: FakeEndpoint) -> None:
     shown = b""
     while b"API key" not in shown:
         shown += os.read(ours, 1000)
-    os.write(ours, KEY.encode() + b"\n")
+    os.write(ours, typed)
     with contextlib.suppress(OSError):  # Linux, where the other end is closed
         while more := os.read(ours, 1000):
             shown += more
-    assert asking.wait(30) == 0, shown
     os.close(ours)
+    return asking.wait(30), shown
+
+
+def test_a_key_that_is_typed_is_not_shown(endpoint: FakeEndpoint) -> None:
+    endpoint.says("list", NONE)
+    code, shown = types_at_the_prompt(endpoint, KEY.encode() + b"\n")
+    assert code == 0, shown
     assert b"Saved as profile default" in shown
     assert KEY.encode() not in shown
     assert config.load_profile().api_key == KEY
+
+
+def test_a_prompt_that_is_not_answered(endpoint: FakeEndpoint) -> None:
+    code, shown = types_at_the_prompt(endpoint, b"\x04")
+    assert code == 125
+    assert b"was not answered" in shown
+    assert b"Traceback" not in shown
+    assert endpoint.seen == []

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from orchestrator.wire import begin_marker
-from tests.fake_endpoint import ID, LOST, STARTED, Answer, FakeEndpoint, log_page, output_of
+from tests.fake_endpoint import ID, KEY, LOST, STARTED, Answer, FakeEndpoint, log_page, output_of
 
 MYCLI = Path(sys.executable).with_name("mycli")
 
@@ -166,6 +166,16 @@ def test_a_reader_that_goes_away_ends_it_quietly(running: FakeEndpoint) -> None:
     assert running.asked("stop") == []
 
 
+def test_nobody_reads_the_story_either(running: FakeEndpoint) -> None:
+    process = start("exec", "-f", "--skip-git", "true")
+    assert process.stdout
+    assert process.stderr
+    process.stderr.close()
+    process.stdout.close()
+    assert process.wait(30) not in (0, None)
+    assert running.asked("stop") == []
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_the_first_line_of_a_long_log(unbuffered: str, configured: FakeEndpoint) -> None:
     configured.has_log([f"line {number}" for number in range(100_000)])
@@ -219,8 +229,12 @@ def test_plain_text_in_a_pipe(running: FakeEndpoint) -> None:
     assert running.asked("exec")
 
 
-def test_the_endpoint_is_gone(running: FakeEndpoint) -> None:
-    running._server.shutdown()  # pyright: ignore[reportPrivateUsage]
-    process = start("list", env={**os.environ, "MYCLI_API_ENDPOINT": "http://127.0.0.1:9/x"})
-    _, err = ends_with(process, 2)
-    assert "MYCLI_API_KEY" in err
+def test_an_endpoint_that_is_gone_is_told_at_once(configured: FakeEndpoint) -> None:
+    with FakeEndpoint() as gone:
+        environ = {"MYCLI_API_ENDPOINT": gone.url, "MYCLI_API_KEY": KEY}
+    started = time.monotonic()
+    _, err = ends_with(start("list", env={**os.environ, **environ}), 125)
+    assert time.monotonic() - started < 15
+    assert "Connection refused" in err
+    assert "mycli local start" in err
+    assert configured.seen == []
