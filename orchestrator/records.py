@@ -65,8 +65,10 @@ class Observation:
     fields: Mapping[str, str | int]
 
     def adds_to(self, record: Record) -> bool:
+        """Whether writing it would change the record: a status that is past adds nothing."""
+        ahead = _rank(self.status) - _rank(record.status)
         news = any(getattr(record, name) != value for name, value in self.fields.items())
-        return not record.finished and (_rank(self.status) > _rank(record.status) or news)
+        return not record.finished and (ahead > 0 or (ahead == 0 and news))
 
 
 def iso(seconds: float) -> str:
@@ -104,7 +106,9 @@ def create(
             )
         except ClientError as error:
             reasons = refusals.cancellation_reasons(error)
-            closing, taken, *repeated = [_condition_failed(reason) for reason in reasons] or [0, 0]
+            closing, taken, *repeated = [_condition_failed(reason) for reason in reasons] or [
+                False
+            ] * 2
             if closing:
                 raise WireError(
                     409, "this stack is being destroyed", "it takes no new executions"

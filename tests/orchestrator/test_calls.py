@@ -69,10 +69,10 @@ def test_a_list_heals_a_hundred_with_one_more(account: Account) -> None:
     assert set(account.calls[2:]) <= {"UpdateItem"}
 
 
-def test_a_running_execution_that_did_not_change_is_not_written(account: Account) -> None:
+def test_a_look_that_shows_an_older_status_is_not_written(account: Account) -> None:
     execution_id = account.start()
     task_arn = account.task_arn(execution_id)
-    account.tell(task_event(execution_id, task_arn, "DEPROVISIONING"))
+    account.tell(task_event(execution_id, task_arn, "DEPROVISIONING", desiredStatus="STOPPED"))
     account.calls.clear()
 
     account.ok("status", execution_id=execution_id)
