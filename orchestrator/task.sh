@@ -116,11 +116,10 @@ become_git() {
     [ -z "${MYCLI_GITLAB_TOKEN:-}" ] || set -- -c \
       "credential.$scheme://${MYCLI_GITLAB_HOST:-gitlab.com}.helper=$gitlab_helper" "$@"
   done
-  export HOME="$scratch" XDG_CONFIG_HOME="$scratch" GIT_CONFIG_NOSYSTEM=1 LC_ALL=C \
-    GIT_TERMINAL_PROMPT=0 GIT_ASKPASS='' GIT_ALLOW_PROTOCOL="$protocols" \
-    GIT_SSH_COMMAND="ssh -F '$scratch/ssh_config'"
-  exec git -c credential.helper= -c http.lowSpeedLimit=1 -c http.lowSpeedTime=120 \
-    -c advice.detachedHead=false "$@"
+  export HOME="$scratch" XDG_CONFIG_HOME="$scratch" LC_ALL=C \
+    GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0 GIT_ASKPASS='' \
+    GIT_ALLOW_PROTOCOL="$protocols" GIT_SSH_COMMAND="ssh -F '$scratch/ssh_config'"
+  exec git -c credential.helper= -c http.lowSpeedLimit=1 -c http.lowSpeedTime=120 "$@"
 }
 
 # Some servers refuse to send a bare commit, all an abbreviated one: then everything is fetched.
@@ -280,7 +279,7 @@ printf "[mycli %s] begin\n" "$MYCLI_EXECUTION_ID"
   eval "${MYCLI_ENV:-}"
   unset MYCLI_COMMAND MYCLI_ENV MYCLI_TIMEOUT_SECONDS MYCLI_KILL_AFTER_SECONDS
   exec "$@"
-) </dev/null 2>&1 &
+) 2>&1 &
 child=$!
 set +m
 [ -z "$stopping" ] || signal KILL # asked to stop before it could hear it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shlex
 import shutil
@@ -20,6 +21,9 @@ from orchestrator.wire import begin_marker, split_end_marker
 SCRIPT = Path(__file__).parents[1] / "orchestrator" / "task.sh"
 EXECUTION_ID = "67a1a8f4a3b5"
 MANAGERS = ("apk", "apt-get", "dnf", "yum", "microdnf")
+
+# As process 1, as in a container.
+UNSHARE = ("unshare", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 every_shell = pytest.mark.parametrize(
     "shell",
@@ -78,10 +82,11 @@ class Running:
     def end(self) -> Ended:
         """Wait for the end of its output, which is when the last process that holds it is gone."""
         try:
-            log, _ = self.process.communicate(timeout=20)
+            log, errors = self.process.communicate(timeout=20)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             raise
+        assert errors == ""  # all goes to one stream, in order
         return Ended(self.process.returncode, log)
 
 
@@ -131,7 +136,7 @@ class Container:
             cwd=self.folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
             errors="surrogateescape",
@@ -169,6 +174,15 @@ class Container:
         for name, text in fakes.items():
             write_program(folder / name.replace("_", "-"), text)
         return str(folder)
+
+
+@functools.cache
+def can_unshare() -> bool:
+    """Whether this machine lets us be process 1 of a namespace."""
+    if shutil.which("unshare") is None:
+        return False
+    asked = subprocess.run([*UNSHARE, "true"], stderr=subprocess.DEVNULL, check=False)
+    return asked.returncode == 0
 
 
 def write_program(path: Path, text: str) -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from orchestrator.wire import begin_marker, end_marker
-from tests.task_script import EXECUTION_ID, SCRIPT, Container, every_shell, exports
+from tests.task_script import (
+    EXECUTION_ID,
+    SCRIPT,
+    UNSHARE,
+    Container,
+    can_unshare,
+    every_shell,
+    exports,
+)
 
 LONG = "\n".join(f"line_{number}=$(({number} + 1))" for number in range(200)) + "\n# " + "x" * 900
 
@@ -187,21 +193,11 @@ def test_a_workdir_that_is_missing(shell: str, container: Container) -> None:
     assert begin_marker(EXECUTION_ID) not in ended.log
 
 
-def can_unshare() -> bool:
-    """Whether this machine lets us be process 1 of a namespace."""
-    program = shutil.which("unshare")
-    asked = [program or "false", *UNSHARE, "true"]
-    return program is not None and subprocess.run(asked, check=False).returncode == 0
-
-
-UNSHARE = ("--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc")
-
-
 @every_shell
 @pytest.mark.skipif(not can_unshare(), reason="unshare cannot make a process namespace here")
 def test_as_process_1_of_a_container(shell: str, container: Container) -> None:
     command = "sleep 60 & tr '\\0' '\\n' </proc/1/cmdline | head -n 1; exit 6"
-    ended = container.start(shell, command, prefix=("unshare", *UNSHARE)).end()
+    ended = container.start(shell, command, prefix=UNSHARE).end()
     assert ended.exit_code == 6
     assert ended.output == f"{container.sh(shell)}\n"
 

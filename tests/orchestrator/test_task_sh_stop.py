@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.task_script import SCRIPT, Container, every_shell, wait_until
+from tests.task_script import (
+    SCRIPT,
+    UNSHARE,
+    Container,
+    can_unshare,
+    every_shell,
+    wait_until,
+)
 
 
 @pytest.fixture
@@ -44,13 +53,14 @@ def test_a_command_may_clean_up_when_its_time_is_over(shell: str, container: Con
 @every_shell
 def test_what_the_commands_shell_started_may_clean_up_too(shell: str, container: Container) -> None:
     # The shell itself dies of TERM at once; its child takes a moment, as terraform does.
-    child = "trap 'sleep 0.3; echo lock released; exit' TERM; echo $$ >ready; sleep 60 & wait"
+    child = "trap 'sleep 0.3; echo lock released; exit' TERM\necho >ready\n"
+    child += "while :; do sleep 0.05; done\n"
     (container.folder / "child.sh").write_text(child)
     running = container.start(shell, "sh ./child.sh; echo unreached")
     running.wait_for(container.folder / "ready")
     running.terminate()
     ended = running.end()
-    assert ended.output == "lock released\n"
+    assert ended.output.endswith("lock released\n")
     assert ended.exit_code == 143
 
 
@@ -66,6 +76,42 @@ def test_a_command_that_ignores_term_is_killed(shell: str, container: Container)
     assert ended.exit_code == 124
     assert ended.output.endswith("mycli: killed: it did not stop\n")
     assert 2 <= time.monotonic() - started < 10
+
+
+@every_shell
+def test_a_command_that_cleaned_up_takes_its_children_with_it(
+    shell: str, container: Container
+) -> None:
+    deaf = "sh -c 'trap \"\" TERM; echo >ready; sleep 60; sleep 60' &"
+    running = container.start(shell, f"trap 'exit 7' TERM; {deaf} wait; wait")
+    running.wait_for(container.folder / "ready")
+    running.terminate()
+    started = time.monotonic()
+    assert running.end().exit_code == 7
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.skipif(not can_unshare(), reason="unshare cannot make a process namespace here")
+@every_shell
+def test_an_init_that_buries_nobody(shell: str, container: Container) -> None:
+    init = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
+    running = container.start(
+        shell,
+        "sh -c 'sleep 60; true'; true",
+        prefix=(*UNSHARE, sys.executable, "-S", "-c", init),
+        MYCLI_TIMEOUT_SECONDS="1",
+    )
+    started = time.monotonic()
+    assert running.end().exit_code == 124
+    assert time.monotonic() - started < 10
+
+
+def test_bash_needs_no_setsid(container: Container) -> None:
+    poorer = SCRIPT.read_text("utf-8").replace("command -v setsid", "false")
+    running = container.start(
+        "bash", "sh -c 'sleep 60; true'; true", script=poorer, MYCLI_TIMEOUT_SECONDS="1"
+    )
+    assert running.end().exit_code == 124
 
 
 @every_shell
@@ -99,6 +145,15 @@ def test_term_is_passed_on_and_the_exit_code_is_the_commands_own(
     assert running.end().exit_code == exit_code
 
 
+def test_a_stop_just_before_the_command_begins(container: Container) -> None:
+    # dash asks env(1) something at that point.
+    programs = container.programs(env='kill -TERM "$PPID"; exit 1')
+    ended = container.run(
+        "dash", "sleep 0.2; echo unreached", PATH=f"{programs}:{os.environ['PATH']}"
+    )
+    assert (ended.output, ended.exit_code) == ("", 137)
+
+
 @every_shell
 def test_a_second_term_changes_nothing(shell: str, container: Container) -> None:
     command = "trap 'echo >asked; sleep 0.3; exit 5' TERM; echo >ready; sleep 60 & wait"
@@ -129,7 +184,7 @@ def test_a_short_command_does_not_wait_for_the_watchdog(shell: str, container: C
 
 @every_shell
 def test_a_command_that_is_paused_has_not_ended(shell: str, container: Container) -> None:
-    running = container.start(shell, "echo $$ >pid; mv pid ready; kill -STOP $$; exit 8")
+    running = container.start(shell, "sleep 0.3; echo $$ >pid; mv pid ready; kill -STOP $$; exit 8")
     running.wait_for(container.folder / "ready")
     pid = (container.folder / "ready").read_text().strip()
     stat = Path("/proc", pid, "stat")
@@ -137,6 +192,18 @@ def test_a_command_that_is_paused_has_not_ended(shell: str, container: Container
     assert running.process.poll() is None
     os.kill(int(pid), signal.SIGCONT)
     assert running.end().exit_code == 8
+
+
+@every_shell
+def test_the_watchdog_does_not_hold_the_output(shell: str, container: Container) -> None:
+    started = time.monotonic()
+    container.run(shell, "kill -KILL $PPID", MYCLI_TIMEOUT_SECONDS="7777")
+    assert time.monotonic() - started < 5
+    # With nobody left to end it, this test has to.
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"TMPDIR={container.tmp}".encode() in (folder / "environ").read_bytes():
+                os.kill(int(folder.name), signal.SIGKILL)
 
 
 def env_can_undo_ignored_signals() -> bool:
