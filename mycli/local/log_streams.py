@@ -96,7 +96,8 @@ class EventFile:
 
 
 def _line(milliseconds: int, message: str) -> bytes:
-    return json.dumps([milliseconds, message]).encode() + b"\n"
+    # Not escaped: a page's size is then about that of its messages.
+    return json.dumps([milliseconds, message], ensure_ascii=False).encode(errors="replace") + b"\n"
 
 
 def _event(number: int, milliseconds: int, message: str) -> Event:
@@ -120,15 +121,19 @@ class Streams(dict[str, Event]):
             super().__setitem__(unquote(path.name), _stream(EventFile(path), changed))
 
     def __setitem__(self, name: str, stream: Event) -> None:
-        stream["events"] = EventFile(self._folder / quote(name, safe=""))
+        stream["events"] = EventFile(self._folder / _file_name(name))
         super().__setitem__(name, stream)
 
     def __delitem__(self, name: str) -> None:
         super().__delitem__(name)
-        (self._folder / quote(name, safe="")).unlink(missing_ok=True)
+        (self._folder / _file_name(name)).unlink(missing_ok=True)
 
     def __deepcopy__(self, _memo: Any) -> Event:
         return {}  # in the emulator's snapshots: the folder is the record
+
+
+def _file_name(name: str) -> str:
+    return quote(name, safe="").replace(".", "%2E")  # `..` is a name, and no way up
 
 
 def _stream(events: EventFile, milliseconds: int) -> Event:
@@ -180,7 +185,7 @@ def mend(folder: Path) -> None:
 
 
 def _folder(root: Path, region: str, group_name: str) -> Path:
-    return root / region / quote(group_name, safe="")
+    return root / region / _file_name(group_name)
 
 
 def _forget_the_old(group: Event) -> None:

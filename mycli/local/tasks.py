@@ -34,6 +34,7 @@ class Tasks:
         self._scratch = scratch
         self._journal = journal
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._ending = False
 
     def mend(self) -> None:
         ecs = emulator.service("ecs")
@@ -80,6 +81,8 @@ class Tasks:
                 exit_code = process.wait()
             finally:
                 del self._processes[task["taskArn"]]
+        if self._ending:
+            return  # the next start tells what became of it
         # A supervisor that was killed itself took its task with it.
         code = launch.finish(exit_code if exit_code >= 0 else 128 - exit_code)
         self._stopped(task, "EssentialContainerExited", "Essential container in task exited", code)
@@ -135,6 +138,7 @@ class Tasks:
 
     def end_all(self, patience_seconds: float) -> None:
         """Kill what runs; the next start reports it. For the daemon's own end."""
+        self._ending = True
         running = list(self._processes.values())
         for process in running:
             containers.hang_up(process)
