@@ -1,29 +1,22 @@
 """The HTTP transport of the wire contract: a request in, its answer out, or an error with a hint.
 
 Every request is safe to repeat (exec carries a request_id), so trouble that may pass is waited out.
-The API key is sent to the endpoint only: never over plain HTTP to another machine, never to where
-a redirect points, and to a stack on this machine only over a connection on which the daemon has
-just proved that it is this account's.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hmac
 import json
 import random
-import secrets
-import ssl
 import time
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-from urllib.parse import urlsplit
 
+from mycli import connection
 from mycli.config import Profile
 from mycli.errors import (
     ApiError,
-    ConfigError,
     EndpointError,
     ExecutionNotFound,
     MycliError,
@@ -42,9 +35,7 @@ PATIENCE_SECONDS = 15.0  # how long lost connections and busy gateways are borne
 FIRST_PATIENCE_SECONDS = 3.0  # the same, while nothing was ever reached: perhaps a wrong address
 THROTTLED_PATIENCE_SECONDS = 300.0  # 200 executions at 20 RunTask/s are through in 10 s
 THROTTLED_POLL_SECONDS = 2.0  # where a 429 does not say when to come back
-READ_TIMEOUT_SECONDS = 40.0  # API Gateway answers within 29 s, if only with a 504
 TOLD_TRIES = 6  # a follower may try for minutes
-PROOFS = 3  # connections that may be lost between the proof and the request
 
 _draw = random.SystemRandom()
 
@@ -71,13 +62,13 @@ class Endpoint:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Raises ConfigError for an address or a key that cannot be right."""
-        _check(profile)
+        connection.check(profile)
         self.profile = profile
         self.sleep = sleep
         self._clock = clock
         self._on_wait = on_wait
-        self._origin = "{0.scheme}://{0.netloc}".format(urlsplit(profile.api_endpoint))
-        self._http = _open(profile, transport)
+        self._origin = connection.origin(profile)
+        self._http = connection.open_client(profile, transport)
         self._reached = False
 
     def close(self) -> None:
@@ -129,48 +120,10 @@ class Endpoint:
     def _post(self, body: bytes) -> httpx.Response:
         import httpx
 
-        headers = {wire.API_KEY_HEADER: self.profile.api_key, "Content-Type": "application/json"}
         try:
-            if not self.profile.daemon_secret:
-                return self._http.post(self.profile.api_endpoint, content=body, headers=headers)
-            return self._post_to_daemon(body, headers)
+            return connection.post(self._http, self.profile, body)
         except httpx.RequestError as error:
             raise self._unreachable(error) from error
-
-    def _post_to_daemon(self, body: bytes, headers: dict[str, str]) -> httpx.Response:
-        """Send the key only over a connection on which the proof was given.
-
-        So the connection that carries it is never a new one: a new one is refused before it is
-        made, the proof is asked for (on a connection that stays open), and the request follows.
-        """
-        for _ in range(PROOFS):
-            try:
-                return self._http.post(
-                    self.profile.api_endpoint,
-                    content=body,
-                    headers=headers,
-                    extensions={"trace": _refuse_new_connection},
-                )
-            except _NewConnection:
-                self._prove()
-        raise EndpointError(
-            f"{self._origin} closes each connection after its proof: the API key was not sent",
-            "restart the account on this machine: `mycli local stop`, `mycli local start`",
-        )
-
-    def _prove(self) -> None:
-        nonce = secrets.token_hex(32)
-        response = self._http.get(f"{self._origin}/_mycli/prove", params={"nonce": nonce})
-        expected = hmac.digest(
-            self.profile.daemon_secret.encode(), f"{nonce} {self._origin}".encode(), "sha256"
-        ).hex()
-        given = _json_object(response).get("proof") if response.status_code == 200 else None
-        if not isinstance(given, str) or not hmac.compare_digest(given.encode(), expected.encode()):
-            raise EndpointError(
-                f"what answers at {self._origin} is not your account on this machine: "
-                "the API key was not sent",
-                "another program may have its port: see `mycli local status`, `mycli local start`",
-            )
 
     def _parse(self, response: httpx.Response, answer: type[Answer]) -> Answer:
         self._reached = True
@@ -230,58 +183,6 @@ class Endpoint:
             return EndpointError(cause, hint, may_pass=self._reached or not refused)
         hint = "check the network, a proxy (HTTPS_PROXY), and the address in the configuration"
         return EndpointError(cause, hint, may_pass=True)
-
-
-class _NewConnection(Exception):
-    """The request would have gone over a connection on which nothing was proved."""
-
-
-def _refuse_new_connection(event: str, _: object) -> None:
-    if event == "connection.connect_tcp.started":
-        raise _NewConnection
-
-
-def _check(profile: Profile) -> None:
-    try:
-        address = urlsplit(profile.api_endpoint)
-        usable = address.port is None or address.port > 0
-    except ValueError:
-        address, usable = urlsplit(""), False
-    usable = usable and address.scheme in ("http", "https") and bool(address.hostname)
-    if not usable or "@" in address.netloc:
-        raise ConfigError(
-            f"{profile.api_endpoint!r} is no endpoint", "it looks like https://…/prod/execute"
-        )
-    if address.scheme == "http" and not profile.is_loopback:
-        raise ConfigError(
-            f"{profile.api_endpoint} is not https: the API key would cross the network in clear",
-            "use the https address",
-        )
-    # Checked here, as HTTP libraries quote a header that they refuse in their errors.
-    if not wire.API_KEY_PATTERN.fullmatch(profile.api_key):
-        raise ConfigError(
-            "the API key is not one of mycli's", "it is sk_live_ and 64 hexadecimal digits"
-        )
-
-
-def _open(profile: Profile, transport: httpx.BaseTransport | None) -> httpx.Client:
-    import httpx
-
-    return httpx.Client(
-        headers={"User-Agent": "mycli", "Accept": "application/json"},
-        timeout=httpx.Timeout(READ_TIMEOUT_SECONDS, connect=10, pool=None),
-        # One connection to a daemon, so that the proof and the request share it.
-        limits=httpx.Limits(max_connections=1 if profile.daemon_secret else None),
-        # A proxy has no business between two programs of one machine, and plain HTTP needs no
-        # certificates: loading them would take longer than the request.
-        trust_env=not profile.is_loopback,
-        verify=_no_certificates() if profile.api_endpoint.startswith("http://") else True,
-        transport=transport,
-    )
-
-
-def _no_certificates() -> ssl.SSLContext:
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _json_object(response: httpx.Response) -> dict[str, Any]:

@@ -1,12 +1,16 @@
-"""An execution attached to this terminal: its output, Ctrl-C, and its exit code."""
+"""An execution on this terminal: what is going to run, its output, Ctrl-C, its exit code."""
 
 from __future__ import annotations
 
 import itertools
+import os
+import shlex
 import time
+from collections.abc import Sequence
 
 from mycli import output
 from mycli.execution import Execution
+from mycli.project import Settings
 from orchestrator import wire
 
 SECOND_CTRL_C_SECONDS = 2.0
@@ -18,6 +22,55 @@ _MEANINGS = {
     127: " (the shell did not find a command)",
     137: " (killed: perhaps out of memory)",
 }
+
+
+def tell_settings(settings: Settings, command: Sequence[str]) -> None:
+    """Say what is going to run, and where each value came from."""
+    if settings.file:
+        output.step(f"Loaded configuration from {os.path.relpath(settings.file)}")
+    told = {
+        "Repository": ("repo", settings.repo),
+        "Branch": ("branch", settings.branch),
+        "Image": ("image", settings.image),
+        "Environment": ("env", ", ".join(settings.env)),
+        "Timeout": ("timeout", f"{settings.timeout} s" if "timeout" in settings.sources else None),
+        "Folder": ("workdir", settings.workdir),
+    }
+    for name, (key, value) in told.items():
+        source = settings.sources.get(key)
+        if value:
+            output.step(
+                f"{name}: {output.escaped(value)}" + (f" (from {source})" if source else "")
+            )
+    shell = command[0] if len(command) == 1 else shlex.join(command)
+    output.step(f"Command: {output.cut(shell, 200)}")
+    for warning in settings.warnings:
+        output.warn(warning)
+
+
+def tell_started(execution: Execution, *, beside: bool, flags: str) -> None:
+    """Print what was started, and how to watch it; beside: on stderr, as it will be watched."""
+    started = execution.started
+    if started is None:
+        return
+    say = output.story if beside else output.result
+    say("\nExecution Details:")
+    output.fields(
+        {
+            "Execution ID": execution.id,
+            "Task ARN": started.task_arn,
+            "Log Stream": started.log_stream,
+            "Image": started.image,
+        },
+        indent=2,
+        beside=beside,
+    )
+    say("")
+    if not beside:
+        say("Monitor execution:")
+        say(f"  mycli status{flags} {execution.id}")
+        say(f"  mycli logs{flags} {execution.id}")
+        say(f"  mycli logs -f{flags} {execution.id}  # follow it live")
 
 
 def attach(execution: Execution, *, show: bool, beside: bool, flags: str) -> int:

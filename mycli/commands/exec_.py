@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -79,7 +78,7 @@ def exec_(
     if skip_git and repo:
         raise UsageError("--repo and --skip-git exclude each other")
     _refuse_flags_behind(ctx, command)
-    from mycli import project
+    from mycli import project, terminal
 
     given = {
         "repo": repo,
@@ -94,10 +93,10 @@ def exec_(
     }
     with connect(profile) as client:
         settings = project.resolve(given, Path.cwd(), is_local=client.profile.is_loopback)
-        _tell_settings(settings, command)
+        terminal.tell_settings(settings, command)
         execution = _start(client, command, settings, request_id)
         attached = follow or wait
-        _tell_started(execution, beside=as_json or attached, flags=of_profile(profile))
+        terminal.tell_started(execution, beside=as_json or attached, flags=of_profile(profile))
         document = dataclasses.asdict(execution.started) if execution.started else {}
         if attached:
             _stay(execution, document, follow, as_json, of_profile(profile))
@@ -134,29 +133,6 @@ def _variables(given: list[str]) -> dict[str, str]:
     return variables
 
 
-def _tell_settings(settings: Settings, command: list[str]) -> None:
-    if settings.file:
-        output.step(f"Loaded configuration from {os.path.relpath(settings.file)}")
-    told = {
-        "Repository": ("repo", settings.repo),
-        "Branch": ("branch", settings.branch),
-        "Image": ("image", settings.image),
-        "Environment": ("env", ", ".join(settings.env)),
-        "Timeout": ("timeout", f"{settings.timeout} s" if "timeout" in settings.sources else None),
-        "Folder": ("workdir", settings.workdir),
-    }
-    for name, (key, value) in told.items():
-        source = settings.sources.get(key)
-        if value:
-            output.step(
-                f"{name}: {output.escaped(value)}" + (f" (from {source})" if source else "")
-            )
-    shell = command[0] if len(command) == 1 else shlex.join(command)
-    output.step(f"Command: {output.cut(shell, 200)}")
-    for warning in settings.warnings:
-        output.warn(warning)
-
-
 def _start(
     client: Client, command: list[str], settings: Settings, request_id: str | None
 ) -> Execution:
@@ -182,39 +158,15 @@ def _start(
     return execution
 
 
-def _tell_started(execution: Execution, beside: bool, flags: str) -> None:
-    started = execution.started
-    if started is None:
-        return
-    say = output.story if beside else output.result
-    say("\nExecution Details:")
-    output.fields(
-        {
-            "Execution ID": execution.id,
-            "Task ARN": started.task_arn,
-            "Log Stream": started.log_stream,
-            "Image": started.image,
-        },
-        indent=2,
-        beside=beside,
-    )
-    say("")
-    if not beside:
-        say("Monitor execution:")
-        say(f"  mycli status{flags} {execution.id}")
-        say(f"  mycli logs{flags} {execution.id}")
-        say(f"  mycli logs -f{flags} {execution.id}  # follow it live")
-
-
 def _stay(
     execution: Execution, document: dict[str, Any], follow: bool, as_json: bool, flags: str
 ) -> NoReturn:
     """Stay until the command has ended, and end with its exit code."""
-    from mycli.terminal import attach
+    from mycli import terminal
 
     document.pop("status", None)  # it was "starting"
     try:
-        code = attach(execution, show=follow, beside=as_json, flags=flags)
+        code = terminal.attach(execution, show=follow, beside=as_json, flags=flags)
     except MycliError as error:
         output.error(error.message, error.hint)
         code = error.exit_code
