@@ -1,7 +1,7 @@
 #!/bin/sh
 # The program of every task: the text of `sh -c`, so there is no file to read again and $0 is the
-# shell. Phase 1 clones the repository; phase 2 runs the user's command. Phase 2 is exec'ed, so that
-# not even the environment of process 1 still holds the git credentials.
+# shell. Phase 1 clones the repository; phase 2, which runs the command, is exec'ed, so that not even
+# the environment of process 1 still holds the git credentials.
 # Exit codes: the command's own; 124 it ran out of time; 125 it never began. Markers: see wire.py.
 
 set -u
@@ -35,9 +35,9 @@ without_user() { sed 's#://[^/@ ]*@#://#g'; }
 
 forget_secrets() { unset MYCLI_GITHUB_TOKEN MYCLI_GITLAB_TOKEN MYCLI_SSH_PRIVATE_KEY; }
 
-missing() {
+has_git() {
   for program in git ${over_ssh:+ssh}; do
-    command -v "$program" >/dev/null || printf '%s' "$program"
+    command -v "$program" >/dev/null || return
   done
 }
 
@@ -55,8 +55,7 @@ install_with() {
 }
 
 need_git() {
-  program=$(missing)
-  [ -n "$program" ] || return 0
+  has_git && return
   hint="provide $program, or run without a repository (--skip-git)"
   [ "${MYCLI_INSTALL_GIT:-1}" != 0 ] ||
     fail "this machine has no $program, and mycli installs nothing on it" "$hint"
@@ -69,7 +68,7 @@ need_git() {
     fail "the image has no $program, and its user is not root, who could install it" "$hint"
   say "installing $program with $manager"
   quietly install_with "$manager"
-  [ -z "$(missing)" ] && return
+  has_git && return
   cat "$scratch/log"
   fail "$manager could not install $program" "$hint"
 }
@@ -106,9 +105,8 @@ CONFIG
 github_helper='!f() { printf "%s\n" username=x-access-token "password=$MYCLI_GITHUB_TOKEN"; }; f' \
   gitlab_helper='!f() { printf "%s\n" username=oauth2 "password=$MYCLI_GITLAB_TOKEN"; }; f'
 
-# Becomes git, in a subshell. Asks nobody, and reads none of the image's settings. git runs a helper
-# only for its own protocol, host and port, and speaks the allowed protocols only. A silent server is
-# given up: a task costs.
+# For a subshell. Asks nobody, and reads none of the image's settings. git runs a helper only for its
+# protocol, host and port, and gives up a server that stays silent: a task that waits costs money.
 become_git() {
   for scheme in https http; do
     [ -z "${MYCLI_GITHUB_TOKEN:-}" ] || set -- -c \
@@ -148,7 +146,7 @@ clone_failed() {
     fail "the server asks for a token, and this stack has none for it" \
       "check the address; a private repository needs a token in the stack"
     ;;
-  *"Permission denied"* | *"Authentication failed"* | *"error: 403"*)
+  *"Permission denied ("* | *"Authentication failed"* | *"error: 403"*)
     fail "the server refused the stack's git credentials" \
       "check that the token or SSH key is valid and may read this repository"
     ;;

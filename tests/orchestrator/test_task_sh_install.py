@@ -98,6 +98,17 @@ def test_ssh_is_installed_for_an_address_that_needs_it(
 
 
 @only_root
+def test_ssh_may_still_be_missing_when_git_is_there(container: Container) -> None:
+    programs = container.programs(*USUAL, apk=fake_manager(container))
+    ended = container.run(
+        "dash", "true", PATH=programs, MYCLI_INSTALL_GIT="1", MYCLI_REPO="git@github.com:a/b"
+    )
+    assert_no_git(ended.exit_code, ended.log)
+    assert "mycli: installing git with apk\n" in ended.setup
+    assert "mycli: apk could not install ssh\n" in ended.setup
+
+
+@only_root
 @every_shell
 def test_an_installation_that_fails(shell: str, container: Container) -> None:
     programs = container.programs(*USUAL, apt_get="echo 'E: no network' >&2; exit 100")
