@@ -14,11 +14,6 @@ _SETTINGS = ("API_ENDPOINT", "API_KEY", "PROFILE", "DEBUG", "REPO", "BRANCH", "I
 _MORE_SETTINGS = ("WORKDIR", "CPU", "MEMORY", "SKIP_GIT")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # typer 0.24 imports names that click 9 will not have; pyproject.toml says why it is that typer.
-    config.addinivalue_line("filterwarnings", "ignore:'click:DeprecationWarning:typer")
-
-
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in (*_SETTINGS, *_MORE_SETTINGS):
