@@ -11,12 +11,16 @@ from mycli.local import emulator
 # What Lambda's Python has besides its standard library. All else must be in the zip.
 _PROVIDED = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
 
-# Put in front of the emulator's own worker script.
+# Put in front of the emulator's own worker script, which sets the function's variables afterwards.
 _ONLY_WHAT_LAMBDA_HAS = """
 import os, sys, sysconfig
 stdlib = sysconfig.get_path("stdlib")
 sys.path[:] = [p for p in sys.path if p.startswith(stdlib) and not p.endswith("-packages")]
 sys.path.append({provided!r})
+lambdas_own = ("AWS_", "LAMBDA_", "_LAMBDA_", "_X_AMZN_", "_MINISTACK_")
+for name in set(os.environ) - {{"LANG", "PATH", "TMPDIR", "TZ"}}:
+    if not name.startswith(lambdas_own):
+        del os.environ[name]
 """
 
 

@@ -48,8 +48,7 @@ class Tasks:
         task_id = task["taskArn"].rpartition("/")[2]
         with emulator.module("core.responses").request_scope(account_id, region):
             try:
-                container = definition["containerDefinitions"][0]
-                self._run(task, task_id, container, definition, overrides)
+                self._run(task, task_id, definition, overrides)
             except containers.CannotStart as reason:
                 self._stopped(task, "TaskFailedToStart", str(reason))
             except Exception as error:
@@ -58,11 +57,10 @@ class Tasks:
             finally:
                 _remove(self._scratch / task_id)
 
-    def _run(
-        self, task: Task, task_id: str, container: Task, definition: Task, overrides: list[Task]
-    ) -> None:
+    def _run(self, task: Task, task_id: str, definition: Task, overrides: list[Task]) -> None:
         self.change(task, lastStatus="PENDING")
-        environment = _environment(container, definition, overrides)
+        container = _overridden(definition["containerDefinitions"][0], overrides)
+        environment = _environment(container, definition["executionRoleArn"])
         stream = _log_stream(container, task_id)
         launch = self._runtime(task_id, container, environment)
         process = containers.start(launch)
@@ -161,14 +159,22 @@ class Tasks:
                 tasks.pop_scoped(*key, None)
 
 
-def _environment(container: Task, definition: Task, overrides: list[Task]) -> dict[str, str]:
-    environment = {item["name"]: item["value"] for item in container.get("environment") or []}
-    for secret in container.get("secrets") or []:
-        environment[secret["name"]] = _secret(secret["valueFrom"], definition["executionRoleArn"])
-    for override in overrides:
-        if override.get("name") == container["name"]:
-            environment |= {item["name"]: item["value"] for item in override.get("environment", [])}
-    return environment
+def _overridden(container: Task, overrides: list[Task]) -> Task:
+    """The container's definition with what RunTask put over it."""
+    for override in (item for item in overrides if item.get("name") == container["name"]):
+        replaced = {name: override[name] for name in ("command", "memory") if override.get(name)}
+        environment = [*container.get("environment", []), *override.get("environment", [])]
+        container = {**container, **replaced, "environment": environment}
+    return container
+
+
+def _environment(container: Task, execution_role_arn: str) -> dict[str, str]:
+    secrets = {
+        secret["name"]: _secret(secret["valueFrom"], execution_role_arn)
+        for secret in container.get("secrets") or []
+    }
+    declared = {item["name"]: item["value"] for item in container.get("environment") or []}
+    return {**secrets, **declared}
 
 
 def _secret(parameter: str, execution_role_arn: str) -> str:
