@@ -226,13 +226,14 @@ pass_on() {
 }
 
 out_of_time() {
-  printf "mycli: stopped: it ran for longer than %s s\n" "$MYCLI_TIMEOUT_SECONDS"
+  printf "[mycli %s] stopped: it ran for longer than %s s\n" "$MYCLI_EXECUTION_ID" \
+    "$MYCLI_TIMEOUT_SECONDS"
   timed_out=1
   pass_on
 }
 
 give_up() {
-  printf "mycli: killed: it did not stop\n"
+  printf "[mycli %s] killed: it did not stop\n" "$MYCLI_EXECUTION_ID"
   interrupted=1
   signal KILL
 }

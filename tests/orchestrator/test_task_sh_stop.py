@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.task_script import (
+    EXECUTION_ID,
     SCRIPT,
     UNSHARE,
     Container,
@@ -21,6 +22,8 @@ from tests.task_script import (
     every_shell,
     wait_until,
 )
+
+SIGN = f"[mycli {EXECUTION_ID}] "  # of what is not the command's own
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def nothing_outlives_the_test(container: Container) -> Iterator[None]:
 def test_a_command_that_takes_too_long_ends_with_124(shell: str, container: Container) -> None:
     ended = container.run(shell, "echo started; sleep 60; echo over", MYCLI_TIMEOUT_SECONDS="1")
     assert ended.exit_code == 124
-    assert ended.output == "started\nmycli: stopped: it ran for longer than 1 s\n"
+    assert ended.output == f"started\n{SIGN}stopped: it ran for longer than 1 s\n"
 
 
 @every_shell
@@ -74,7 +77,7 @@ def test_a_command_that_ignores_term_is_killed(shell: str, container: Container)
         MYCLI_KILL_AFTER_SECONDS="1",
     )
     assert ended.exit_code == 124
-    assert ended.output.endswith("mycli: killed: it did not stop\n")
+    assert ended.output.endswith(f"{SIGN}killed: it did not stop\n")
     assert 2 <= time.monotonic() - started < 10
 
 
