@@ -123,4 +123,4 @@ def test_a_stop_during_the_clone_is_heard_at_once(shell: str, container: Contain
     assert ended.exit_code == 143
     assert "mycli: stopped before the command began\n" in ended.setup
     assert list(container.tmp.iterdir()) == []
-    wait_until(lambda: container.processes() == set())
+    wait_until(lambda: not container.processes())
