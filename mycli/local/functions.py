@@ -38,6 +38,8 @@ def mend(provided: Path) -> None:
     runtime = emulator.module("core.lambda_runtime")
     prologue = _ONLY_WHAT_LAMBDA_HAS.format(provided=str(provided))
     runtime._PYTHON_WORKER_SCRIPT = prologue + runtime._PYTHON_WORKER_SCRIPT
+    # Here a function is ready once it is there.
+    emulator.service("lambda_svc")._LAMBDA_STATE_TRANSITION_DELAY = 0
     # The emulator waits 50 ms for a line of log from an invocation that prints none.
     runtime.Worker._drain_stderr_bounded = functools.partialmethod(
         runtime.Worker._drain_stderr_bounded, first_line_wait=0.002
