@@ -177,7 +177,7 @@ def _in_phases(
     events: Sequence[wire.LogEvent], execution_id: str, phase: Phase
 ) -> tuple[list[Line], Phase, int | None]:
     """The events as lines without the markers; the phase after them; the end marker's exit code."""
-    sign = f"[mycli {execution_id}] "
+    sign = wire.sign(execution_id)
     begin = wire.begin_marker(execution_id)
     exit_code: int | None = None
     lines: list[Line] = []
@@ -188,6 +188,11 @@ def _in_phases(
                 text, now = text.removesuffix(begin), "output"
             elif phase != "end" and (found := wire.split_end_marker(execution_id, text)):
                 (text, exit_code), now = found, "end"
+            elif phase == "output":  # task.sh says why it stops the command
+                text, _, said = text.partition(sign)
+                lines += [Line(event.at, text, phase)] if text else []
+                lines.append(Line(event.at, f"mycli: {said}", "end"))
+                continue
         if text or now == phase:
             lines.append(Line(event.at, text, phase))
         phase = now

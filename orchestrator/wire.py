@@ -497,15 +497,20 @@ class ListResponse(Response):
 
 # --- What task.sh and its readers agree on -------------------------------------------------------
 # task.sh prints the begin marker as a line of its own before the command's output, and the end
-# marker after it: on the same line where the output had no final newline.
+# marker after it: on the same line where the output had no final newline. What it says in between
+# (that the time is up) begins with the same sign.
+
+
+def sign(execution_id: str) -> str:
+    return f"[mycli {execution_id}] "
 
 
 def begin_marker(execution_id: str) -> str:
-    return f"[mycli {execution_id}] begin"
+    return f"{sign(execution_id)}begin"
 
 
 def end_marker(execution_id: str, exit_code: int) -> str:
-    return f"[mycli {execution_id}] exit code {exit_code}"
+    return f"{sign(execution_id)}exit code {exit_code}"
 
 
 def split_end_marker(execution_id: str, message: str) -> tuple[str, int] | None:
@@ -514,5 +519,5 @@ def split_end_marker(execution_id: str, message: str) -> tuple[str, int] | None:
     A command could print a marker itself: it ends the following only, the record's exit code
     comes from ECS.
     """
-    found = re.search(rf"\[mycli {re.escape(execution_id)}\] exit code ([0-9]{{1,3}})$", message)
+    found = re.search(rf"{re.escape(sign(execution_id))}exit code ([0-9]{{1,3}})$", message)
     return (message[: found.start()], int(found[1])) if found else None

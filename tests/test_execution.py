@@ -16,7 +16,7 @@ from mycli import ExecutionFailed, UsageError
 from mycli.config import Profile
 from mycli.endpoint import Endpoint
 from mycli.execution import Execution
-from orchestrator.wire import begin_marker, end_marker
+from orchestrator.wire import begin_marker, end_marker, sign
 from tests.fake_endpoint import (
     ARN,
     AT,
@@ -71,6 +71,16 @@ def test_the_begin_marker_may_stand_behind_setup_without_a_newline(
     endpoint.has_log(["50%" + begin_marker(ID), "abc", end_marker(ID, 0)])
     events = [(event.phase, event.text) for event in execution_of(ID).events()]
     assert events == [("setup", "50%"), ("output", "abc")]
+
+
+def test_what_task_sh_says_in_between_is_no_output(
+    endpoint: FakeEndpoint, execution_of: Follow
+) -> None:
+    endpoint.has_log(
+        [begin_marker(ID), f"abc{sign(ID)}stopped: too long", "more", end_marker(ID, 124)]
+    )
+    events = [(event.phase, event.text) for event in execution_of(ID).events()]
+    assert events == [("output", "abc"), ("end", "mycli: stopped: too long"), ("output", "more")]
 
 
 def test_a_failed_setup_has_no_output(endpoint: FakeEndpoint, execution_of: Follow) -> None:
