@@ -42,7 +42,6 @@ def main(folder: Path) -> None:
     os.close(ready)
     os.setsid()
     _write_to(place.log)
-    os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     asyncio.run(_serve(place, account, listener, started))
 
@@ -54,6 +53,7 @@ def _take_lock(place: accounts.Place) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise LocalAccountError("the account on this machine is running already") from None
+    os.ftruncate(lock, 0)  # the pid of the last daemon may be anybody's by now
     return lock
 
 

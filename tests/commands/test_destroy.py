@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mycli import config
+from mycli.local import account
+from tests.conftest import Mycli
+
+
+@pytest.fixture(autouse=True)
+def ended(home: Path) -> Iterator[None]:
+    yield
+    account.stop()
+
+
+@pytest.fixture
+def stack(mycli: Mycli) -> None:
+    assert mycli("init", "--local", "--runtime", "process", "--force").code == 0
+
+
+def type_in(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+
+
+def test_there_must_be_such_a_stack(mycli: Mycli) -> None:
+    ran = mycli("destroy", "--force")
+    assert ran.code == 125
+    assert "has no stack mycli" in ran.err
+
+
+@pytest.mark.usefixtures("stack")
+def test_it_asks_tells_and_leaves_nothing(mycli: Mycli, monkeypatch: pytest.MonkeyPatch) -> None:
+    type_in(monkeypatch, "\n")
+    declined = mycli("destroy")
+    assert declined.code == 2
+    assert "nothing was deleted" in declined.err
+    assert account.status()["running"]
+
+    type_in(monkeypatch, "y\n")
+    ran = mycli("destroy")
+    assert ran.code == 0, ran
+    assert "Continue? [y/N]: " in ran.err
+    assert "Found 1 active and 0 inactive task definitions across 1 families" in ran.err
+    assert "Deleted 1 task definitions" in ran.err
+    assert "nothing of the stack is left" in ran.out
+    assert not account.place().folder.exists()
+    assert not config.config_path().exists()
+
+
+@pytest.mark.usefixtures("stack")
+def test_json_is_one_document_and_the_config_can_be_kept(mycli: Mycli) -> None:
+    gone = json.loads(mycli("destroy", "--force", "--keep-config", "--json").out)
+    assert gone["resources_deleted"] > 30
+    assert gone["task_definitions"]["deleted"] == 1
+    assert (gone["profiles_removed"], gone["account_removed"], gone["leftovers"]) == ([], True, [])
+    assert config.config_path().exists()
