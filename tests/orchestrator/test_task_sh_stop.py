@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -201,9 +202,17 @@ def test_the_watchdog_does_not_hold_the_output(shell: str, container: Container)
     started = time.monotonic()
     container.run(shell, "kill -KILL $PPID", MYCLI_TIMEOUT_SECONDS="7777")
     seconds = time.monotonic() - started
-    for pid in container.processes():  # nobody else is left to end it
-        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: kill_all(container))  # nobody else is left to do it
     assert seconds < 5
+
+
+def kill_all(container: Container) -> bool:
+    """Kill what still runs of its tasks; whether that was nothing."""
+    left = container.processes()
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return not left
 
 
 def env_can_undo_ignored_signals() -> bool:
