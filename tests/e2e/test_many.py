@@ -18,6 +18,17 @@ def test_eight_at_once(machine: Machine) -> None:
         assert (process.returncode, out.decode()) == (number, f"{number}\n"), err
 
 
+def test_the_same_request_twice_at_once_is_one_execution(machine: Machine) -> None:
+    repeated = ("exec", "--json", "--skip-git", "--request-id", "the-same-request", "echo once")
+    processes = [machine.start(*repeated) for _ in range(2)]
+    answers = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
+    assert answers[0]["execution_id"] == answers[1]["execution_id"]
+    assert answers[0]["task_arn"] == answers[1]["task_arn"]
+    other = machine.run("exec", "--skip-git", "--request-id", "the-same-request", "echo other")
+    assert other.code == 125, other
+    assert "request_id" in other.err
+
+
 def test_forty_in_a_row(machine: Machine) -> None:
     from mycli import Client
 
