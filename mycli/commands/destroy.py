@@ -24,12 +24,11 @@ def destroy(
     task definitions are deleted; other stacks are not touched. Running it again finishes what was
     interrupted. The account on this machine goes with its last stack.
     """
-    from mycli.local import account, teardown, telling
+    from mycli.local import teardown, telling
 
     teardown.find(stack_name)
     if not force:
-        last = account.stack_names(account.place()) == [stack_name]
-        telling.ask_before_destroying(stack_name, last)
+        telling.ask_before_destroying(stack_name, teardown.is_last(stack_name))
     gone = teardown.destroy(stack_name, keep_config, output.step)
     if as_json:
         output.json_document(telling.gone_document(stack_name, gone))

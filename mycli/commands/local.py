@@ -45,8 +45,9 @@ def status(as_json: Json = False) -> None:
 def start(as_json: Json = False) -> None:
     """Start it again, as after the machine was off."""
     from mycli.local import account
+    from mycli.local.place import load
 
-    account.start(account.load())
+    account.start(load())
     found = account.status()
     output.done(f"The account on this machine runs at {found['address']}")
     if as_json:
@@ -57,8 +58,9 @@ def start(as_json: Json = False) -> None:
 def stop(as_json: Json = False) -> None:
     """Stop it and the tasks that run in it. Its stacks, records and logs stay."""
     from mycli.local import account
+    from mycli.local.place import load
 
-    account.load()
+    load()
     was_running = account.stop()
     output.done("Stopped" if was_running else "It was not running")
     if as_json:
@@ -72,8 +74,9 @@ def logs(
 ) -> None:
     """Show the daemon's own log, for when something goes wrong."""
     from mycli.local import account
+    from mycli.local.place import load
 
-    account.load()
+    load()
     if as_json:
         output.json_document({"lines": list(account.log_lines(follow=False))})
         return

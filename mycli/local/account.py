@@ -1,7 +1,7 @@
-"""The AWS account on this machine: a daemon and its files, one for each MYCLI_HOME.
+"""The AWS account on this machine: made, started, stopped, looked at, and taken away.
 
-Everything is under {MYCLI_HOME}/local, folders 0700 and files 0600. Whether the daemon runs is
-known by its lock, never by a pid alone: the kernel frees a lock whatever death its holder dies.
+It is a daemon, one for each MYCLI_HOME. Whether it runs is known by its lock, never by a pid alone:
+the kernel frees a lock whatever death its holder dies.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import dataclasses
 import fcntl
 import hmac
 import http.client
+import importlib.util
 import json
 import os
 import secrets
@@ -19,11 +20,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from mycli import config
@@ -31,6 +29,7 @@ from mycli.errors import LocalAccountError
 from mycli.local.containers import find_engine
 from mycli.local.guard import PROVE_PATH, proof
 from mycli.local.permissions import new_key_id
+from mycli.local.place import Account, Place, place, read
 
 REGION = "us-east-1"
 START_SECONDS = 30.0
@@ -40,88 +39,14 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "MYCLI_HOME", "TMPDIR", "TZ", "U
 _ENGINE = ("DOCKER_HOST", "CONTAINER_HOST", "XDG_RUNTIME_DIR")  # where Docker or Podman is found
 
 
-@dataclass(frozen=True)
-class Place:
-    """The files of the account."""
-
-    folder: Path
-
-    @property
-    def account(self) -> Path:
-        return self.folder / "account.json"
-
-    @property
-    def lock(self) -> Path:
-        """Locked by the daemon while it lives; holds its pid."""
-        return self.folder / "daemon.lock"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "daemon.log"
-
-    @property
-    def state(self) -> Path:
-        return self.folder / "state"
-
-    @property
-    def logs(self) -> Path:
-        return self.folder / "logs"
-
-    @property
-    def stacks(self) -> Path:
-        return self.folder / "stacks"
-
-    @property
-    def tasks(self) -> Path:
-        return self.folder / "tasks"
-
-    @property
-    def scratch(self) -> Path:
-        return self.folder / "tmp"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Account:
-    account_id: str
-    region: str
-    port: int
-    runtime: str
-    access_key_id: str = field(repr=False)
-    secret_access_key: str = field(repr=False)
-    daemon_secret: str = field(repr=False)
-
-    @property
-    def origin(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-
-def place() -> Place:
-    return Place(config.home() / "local")
-
-
-def read(at: Place) -> Account | None:
-    """The account that is there, running or not. Raises LocalAccountError where it is damaged."""
-    try:
-        return Account(**json.loads(at.account.read_bytes()))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError) as error:
-        raise LocalAccountError(f"{at.account} cannot be read: {error}") from None
-
-
-def load() -> Account:
-    """The account that is there. Raises LocalAccountError where there is none."""
-    found = read(place())
-    if found is None:
-        raise LocalAccountError("there is no account on this machine", "mycli init --local")
-    return found
-
-
 def create(runtime: str | None) -> Account:
     """The account, made where there was none. Call it within `exclusive`.
 
     runtime: `process` or `container`; None for what the account has, or finds when it is made.
     """
+    if importlib.util.find_spec("ministack") is None:
+        reason = "the packages for an account on this machine are not installed"
+        raise LocalAccountError(reason, "pip install 'mycli[local]'")
     at = place()
     account = read(at)
     if account is None or (runtime and runtime != account.runtime):
@@ -337,37 +262,3 @@ def proves(account: Account) -> bool:
         connection.close()
     expected = proof(account.daemon_secret, nonce, account.origin)
     return hmac.compare_digest(str(answer.get("proof", "")), expected)
-
-
-def clients(account: Account) -> Callable[[str], Any]:
-    """service name -> its boto3 client for this account, one for each service.
-
-    Nothing of the user's own AWS configuration comes in: not his profile, keys, endpoints or proxy.
-    """
-    import boto3
-    import botocore.session
-    from botocore.config import Config
-
-    ours = {"config_file": os.devnull, "credentials_file": os.devnull, "region": account.region}
-    switched_off = ("profile", "use_fips_endpoint", "use_dualstack_endpoint", "ca_bundle")
-    variables = {
-        name: (None, None, value, None)
-        for name, value in (ours | dict.fromkeys(switched_off)).items()
-    }
-    session = boto3.Session(
-        account.access_key_id,
-        account.secret_access_key,
-        botocore_session=botocore.session.Session(session_vars=variables),
-    )
-    patient = Config(retries={"total_max_attempts": 2}, connect_timeout=5, proxies={})
-    made: dict[str, Any] = {}
-    lock = threading.Lock()  # a session must not make two clients at once
-
-    def client(service: str) -> Any:
-        with lock:
-            if service not in made:
-                origin = account.origin
-                made[service] = session.client(service, endpoint_url=origin, config=patient)
-            return made[service]
-
-    return client

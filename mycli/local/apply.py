@@ -27,9 +27,10 @@ from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs
 from pulumi.runtime.stack import wait_for_rpcs
 
 from mycli.errors import LocalAccountError, MycliError
-from mycli.local import account
+from mycli.local.clients import clients_of
 from mycli.local.deletion import delete, delete_all
 from mycli.local.ledger import Ledger, Resource
+from mycli.local.place import Account, place, read
 from mycli.local.resources import KINDS, SERVICES, Clients, Kind, invoke
 from mycli.local.resources.kind import changed
 
@@ -168,8 +169,8 @@ async def run(request: Inputs, monitor: Monitor) -> Inputs:
 
 
 def main() -> None:
-    at = account.place()
-    here = account.read(at)
+    at = place()
+    here = read(at)
     if here is None:
         raise LocalAccountError("there is no account on this machine")
     clients = _warm(here)
@@ -186,11 +187,11 @@ def main() -> None:
     _tell(outputs=ledger.outputs)
 
 
-def _warm(here: account.Account) -> Clients:
+def _warm(here: Account) -> Clients:
     """Load what takes time while the daemon starts: the clients, and the provider's packages."""
     import pulumi_aws as aws
 
-    clients = account.clients(here)
+    clients = clients_of(here)
     for service in SERVICES:
         clients(service)
     for package in ("apigateway", "cloudwatch", "dynamodb", "ec2", "ecs", "iam", "lambda_", "ssm"):

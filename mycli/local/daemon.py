@@ -20,17 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from mycli.errors import LocalAccountError
-from mycli.local import account as accounts
+from mycli.local.place import Account, Place, read
 
 ENDING_SECONDS = 10.0  # for the tasks to be gone
+MAX_LOG_BYTES = 5 * 1024 * 1024  # looked at when the daemon starts
 _BACKLOG = 256
 
 
 def main(folder: Path) -> None:
     """Become the daemon of the account in this folder; the calling process ends once it is up."""
     os.umask(0o077)
-    place = accounts.Place(folder)
-    account = accounts.read(place)
+    place = Place(folder)
+    account = read(place)
     if account is None:
         raise LocalAccountError(f"there is no account in {folder}")
     lock = _take_lock(place)
@@ -41,12 +42,13 @@ def main(folder: Path) -> None:
         sys.exit(0 if os.read(ready, 1) else 1)
     os.close(ready)
     os.setsid()
+    os.chdir(folder)
     _write_to(place.log)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     asyncio.run(_serve(place, account, listener, started))
 
 
-def _take_lock(place: accounts.Place) -> int:
+def _take_lock(place: Place) -> int:
     """The lock is held by this process and its fork for as long as either lives."""
     lock = os.open(place.lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -72,15 +74,15 @@ def _take_port(port: int) -> socket.socket:
 
 
 def _write_to(log: Path) -> None:
+    if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
+        log.replace(log.with_suffix(".old"))
     nothing = os.open(os.devnull, os.O_RDONLY)
     written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for stream, target in enumerate((nothing, written, written)):
         os.dup2(target, stream)
 
 
-async def _serve(
-    place: accounts.Place, account: accounts.Account, listener: socket.socket, started: int
-) -> None:
+async def _serve(place: Place, account: Account, listener: socket.socket, started: int) -> None:
     import hypercorn.asyncio
     from hypercorn.config import Config
 
@@ -109,7 +111,7 @@ async def _serve(
     tasks.end_all(ENDING_SECONDS)
 
 
-def _assemble(place: accounts.Place, account: accounts.Account) -> tuple[Any, Any]:
+def _assemble(place: Place, account: Account) -> tuple[Any, Any]:
     """The emulator, mended, behind the guard."""
     from mycli.local import emulator
 
@@ -118,6 +120,7 @@ def _assemble(place: accounts.Place, account: accounts.Account) -> tuple[Any, An
     for folder in (place.state, place.scratch, place.tasks):
         folder.mkdir(mode=0o700, exist_ok=True)
     emulator.configure(account.account_id, account.region, account.port, place.state, place.scratch)
+    emulator.isolate()
 
     from mycli.local import (
         containers,

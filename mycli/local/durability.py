@@ -18,11 +18,14 @@ import contextlib
 import json
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 from mycli.local import emulator
+
+MAX_JOURNAL_BYTES = 16 * 1024 * 1024  # then the state is written, and it begins anew
 
 # Service -> the state files that a change to it touches, by the emulator's names.
 _STATE = {
@@ -56,15 +59,22 @@ Handler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[
 class Journal:
     """Lines of JSON in one file. `lock` keeps writers out while the state under it is written."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, max_bytes: int = MAX_JOURNAL_BYTES) -> None:
         self._path = path
+        self._max_bytes = max_bytes
+        self._too_long = False
         self.lock = threading.RLock()
+        self.on_too_long: Callable[[], None] = lambda: None
 
     def write(self, entry: dict[str, Any]) -> None:
         encode = emulator.module("core.persistence")._json_default
         line = json.dumps(entry, default=encode).encode() + b"\n"
         with self.lock, self._path.open("ab", buffering=0) as file:
             file.write(line)
+            if file.tell() > self._max_bytes and not self._too_long:
+                self._too_long = True
+                # Not here: whoever writes holds the lock, and others that the state needs.
+                threading.Thread(target=self.on_too_long).start()
 
     def read(self) -> list[dict[str, Any]]:
         """The entries in order; one that a kill cut short was never answered, and is left out."""
@@ -76,11 +86,13 @@ class Journal:
 
     def begin_anew(self) -> None:
         self._path.unlink(missing_ok=True)
+        self._too_long = False
 
 
 def mend(journal: Journal, after_load: Callable[[], None]) -> None:
     """after_load: called once the state of the last run is back."""
     put, remove = _keep_items(journal)
+    journal.on_too_long = partial(write_state, ["dynamodb", "ecs"], journal)
     app = emulator.module("app")
     for name, keys in _STATE.items():
         app.SERVICE_HANDLERS[name] = _kept(app.SERVICE_HANDLERS[name], keys, journal)

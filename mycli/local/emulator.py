@@ -39,6 +39,21 @@ def configure(account_id: str, region: str, port: int, state: Path, scratch: Pat
     }
 
 
+def isolate() -> None:
+    """Keep the emulator from what it would do to the machine when it starts.
+
+    It removes the containers of every emulator like it, and runs scripts it finds in /etc.
+    """
+    app = module("app")
+    app._docker_socket_present = lambda: False
+    app._reaper_docker_client = lambda: None
+    app._collect_scripts = _none
+
+
+def _none(*_folders: str) -> list[str]:
+    return []
+
+
 def module(name: str) -> Any:
     """One of the emulator's modules: `app`, `core.iam_evaluator`, `services.ecs`, ..."""
     return importlib.import_module(f"ministack.{name}")

@@ -20,8 +20,9 @@ from typing import IO, Any, cast
 from mycli import config
 from mycli.errors import ConfigError, LocalAccountError
 from mycli.local import account
-from mycli.local.account import Account, Place
+from mycli.local.clients import clients_of
 from mycli.local.ledger import Ledger
+from mycli.local.place import Account, Place, place, read
 from mycli.stack.names import check_stack_name
 from orchestrator.wire import DEFAULT_IMAGE
 
@@ -69,7 +70,7 @@ def profile_name(stack_name: str, given: str | None) -> str:
 
 
 def exists(stack_name: str) -> bool:
-    return stack_name in account.stack_names(account.place())
+    return stack_name in account.stack_names(place())
 
 
 def check(options: Options) -> None:
@@ -77,7 +78,7 @@ def check(options: Options) -> None:
     check_stack_name(options.stack_name)
     name = profile_name(options.stack_name, options.profile)
     found = config.load_profiles().get(name)
-    if found and not _is_of(found, options.stack_name, account.read(account.place())):
+    if found and not _is_of(found, options.stack_name, read(place())):
         raise ConfigError(
             f"the profile {name} is for another stack: {found.api_endpoint}",
             "give this one a profile of its own: --profile NAME",
@@ -93,7 +94,7 @@ def _is_of(profile: config.Profile, stack_name: str, here: Account | None) -> bo
 def up(options: Options, on_event: OnEvent) -> Made:
     """Make the stack, or bring it up to date. Interrupted, it is finished by running it again."""
     check(options)
-    at = account.place()
+    at = place()
     with account.exclusive(at):
         here = account.create(options.runtime)
         ledger = Ledger.read(at.stacks / f"{options.stack_name}.json")
@@ -108,7 +109,7 @@ def up(options: Options, on_event: OnEvent) -> Made:
         outputs = Ledger.read(ledger.path).outputs
     profile = dataclasses.replace(profile, api_endpoint=outputs["api_endpoint"])
     config.save_profile(profile, name)
-    open_for_executions(account.clients(here), outputs["table"])
+    open_for_executions(clients_of(here), outputs["table"])
     return Made(
         profile_name=name,
         profile=profile,
@@ -183,7 +184,7 @@ def _credentials(options: Options, here: Account, known: Mapping[str, Any]) -> d
     found: dict[str, str] = {}
     for kind in kept:
         name = f"/mycli/{options.stack_name}/{_PARAMETERS[kind]}"
-        answer = account.clients(here)("ssm").get_parameter(Name=name, WithDecryption=True)
+        answer = clients_of(here)("ssm").get_parameter(Name=name, WithDecryption=True)
         found[kind] = answer["Parameter"]["Value"]
     return {kind: text for kind, text in {**found, **options.credentials}.items() if text}
 

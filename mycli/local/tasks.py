@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mycli.local import containers, emulator, log_streams, permissions, task_events
+from mycli.local import emulator, log_streams, permissions, processes, task_events
+from mycli.local.containers import Runtime
 from mycli.local.durability import Journal
+from mycli.local.processes import CannotStart
 
 MAX_STOP_SECONDS = 30  # on AWS up to 120; nobody waits that long for a process of his own
 _FORGOTTEN_AFTER_SECONDS = 3600  # ECS describes a stopped task for about an hour
@@ -29,7 +31,7 @@ class Tasks:
     in its log stream before the task is STOPPED.
     """
 
-    def __init__(self, runtime: containers.Runtime, scratch: Path, journal: Journal) -> None:
+    def __init__(self, runtime: Runtime, scratch: Path, journal: Journal) -> None:
         self._runtime = runtime
         self._scratch = scratch
         self._journal = journal
@@ -49,7 +51,7 @@ class Tasks:
         with emulator.module("core.responses").request_scope(account_id, region):
             try:
                 self._run(task, task_id, definition, overrides)
-            except containers.CannotStart as reason:
+            except CannotStart as reason:
                 self._stopped(task, "TaskFailedToStart", str(reason))
             except Exception as error:
                 logger.exception("a task could not be run")
@@ -63,15 +65,15 @@ class Tasks:
         environment = _environment(container, definition["executionRoleArn"])
         stream = _log_stream(container, task_id)
         launch = self._runtime(task_id, container, environment)
-        process = containers.start(launch)
+        process = processes.start(launch)
         with process:
             self._processes[task["taskArn"]] = process
             try:
                 if task["desiredStatus"] == "STOPPED":  # it was stopped before it was started
-                    containers.stop(process, 0)
+                    processes.stop(process, 0)
                 now = emulator.module("core.responses").now_iso()
                 self.change(task, lastStatus="RUNNING", startedAt=now, pullStoppedAt=now)
-                for lines in containers.read_lines(process):
+                for lines in processes.read_lines(process):
                     if stream:
                         at = int(time.time() * 1000)
                         events = [{"timestamp": at, "message": line} for line in lines]
@@ -132,14 +134,14 @@ class Tasks:
         )
         process = self._processes.get(task["taskArn"])
         if process:
-            containers.stop(process, _stop_seconds(task))
+            processes.stop(process, _stop_seconds(task))
 
     def end_all(self, patience_seconds: float) -> None:
         """Kill what runs; the next start reports it. For the daemon's own end."""
         self._ending = True
         running = list(self._processes.values())
         for process in running:
-            containers.hang_up(process)
+            processes.hang_up(process)
         deadline = time.monotonic() + patience_seconds
         for process in running:
             process.wait(max(0.1, deadline - time.monotonic()))
@@ -149,6 +151,7 @@ class Tasks:
         for _, task in emulator.service("ecs")._tasks.all_items():
             if not task.get("stoppedAt"):
                 self._stopped(task, "TerminationNotice", _LOST)
+        self.forget_the_old()
 
     def forget_the_old(self) -> None:
         tasks = emulator.service("ecs")._tasks
@@ -181,10 +184,10 @@ def _secret(parameter: str, execution_role_arn: str) -> str:
     """A parameter's value, if the execution role may read it. (The emulator asks no role.)"""
     failed = "ResourceInitializationError: unable to pull secrets or registry auth"
     if not permissions.role_may(execution_role_arn, "ssm:GetParameters", parameter):
-        raise containers.CannotStart(f"{failed}: the execution role may not read {parameter}")
+        raise CannotStart(f"{failed}: the execution role may not read {parameter}")
     value = emulator.service("ssm").resolve_parameter_value(parameter, decrypt=True)
     if value is None:
-        raise containers.CannotStart(f"{failed}: there is no parameter {parameter}")
+        raise CannotStart(f"{failed}: there is no parameter {parameter}")
     return value
 
 
@@ -198,7 +201,7 @@ def _log_stream(container: Task, task_id: str) -> Task | None:
     if stream is None:
         failed = "ResourceInitializationError: failed to validate logger args"
         group = options["awslogs-group"]
-        raise containers.CannotStart(f"{failed}: the log group {group} does not exist")
+        raise CannotStart(f"{failed}: the log group {group} does not exist")
     return stream
 
 

@@ -11,8 +11,10 @@ from typing import Any
 from mycli import config
 from mycli.errors import LocalAccountError, StackError
 from mycli.local import account
+from mycli.local.clients import clients_of
 from mycli.local.deletion import delete_all
 from mycli.local.ledger import Ledger
+from mycli.local.place import Account, load, place
 from mycli.local.resources import Clients
 from mycli.stack import task_definitions
 from mycli.stack.names import STACK_TAG
@@ -37,7 +39,7 @@ class Gone:
 
 def find(stack_name: str) -> Ledger:
     """The stack's ledger. Raises StackError where this account has no such stack."""
-    at = account.place()
+    at = place()
     names = account.stack_names(at)
     if stack_name not in names:
         there = f"there is: {', '.join(names)}" if names else "it has none"
@@ -45,17 +47,22 @@ def find(stack_name: str) -> Ledger:
     return Ledger.read(_path(stack_name))
 
 
+def is_last(stack_name: str) -> bool:
+    """Whether the account goes with this stack."""
+    return account.stack_names(place()) == [stack_name]
+
+
 def _path(stack_name: str) -> Path:
-    return account.place().stacks / f"{stack_name}.json"
+    return place().stacks / f"{stack_name}.json"
 
 
 def destroy(stack_name: str, keep_config: bool, on_event: OnEvent) -> Gone:
     """Destroy the stack. Interrupted, it is finished by running it again."""
     with find(stack_name).mine():
         ledger = find(stack_name)
-        here = account.load()
+        here = load()
         account.start(here)
-        clients = account.clients(here)
+        clients = clients_of(here)
         _refuse_new_executions(clients, ledger)
         stopped = _stop_tasks(clients, ledger, on_event)
         on_event("Deleting task definitions")
@@ -139,7 +146,7 @@ def find_leftovers(clients: Clients, stack_name: str) -> list[str]:
     return sorted(arn for arn in arns if ":task/" not in arn)
 
 
-def _remove_profiles(here: account.Account, stack_name: str) -> list[str]:
+def _remove_profiles(here: Account, stack_name: str) -> list[str]:
     removed = [
         name
         for name, profile in config.load_profiles().items()

@@ -10,6 +10,7 @@ import pytest
 
 from mycli import config
 from mycli.local import account
+from mycli.local.place import place
 from tests.conftest import Mycli
 
 
@@ -49,7 +50,7 @@ def test_it_asks_tells_and_leaves_nothing(mycli: Mycli, monkeypatch: pytest.Monk
     assert "Found 1 active and 0 inactive task definitions across 1 families" in ran.err
     assert "Deleted 1 task definitions" in ran.err
     assert "nothing of the stack is left" in ran.out
-    assert not account.place().folder.exists()
+    assert not place().folder.exists()
     assert not config.config_path().exists()
 
 

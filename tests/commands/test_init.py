@@ -10,6 +10,8 @@ import pytest
 
 from mycli import config
 from mycli.local import account
+from mycli.local.clients import clients_of
+from mycli.local.place import load
 from tests.conftest import Mycli
 
 LOCAL = ("init", "--local", "--runtime", "process")
@@ -85,7 +87,7 @@ def test_a_credential_comes_from_a_file_or_stdin(
     assert ran.code == 0, ran
     assert "GitHub token, SSH key" in ran.out
     assert "ghp_secret" not in ran.out + ran.err
-    ssm = account.clients(account.load())("ssm")
+    ssm = clients_of(load())("ssm")
 
     def stored(name: str) -> str:
         found = ssm.get_parameter(Name=f"/mycli/mycli/{name}", WithDecryption=True)

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from mycli.local import account
-from mycli.local.account import Account
+from mycli.local.clients import clients_of
+from mycli.local.place import Account, Place, place
 
 LOG_GROUP = "/test/tasks"
 CLUSTER = "test-cluster"
@@ -33,7 +34,7 @@ def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
 
 def new_account(runtime: str = "process") -> Account:
     """The account of this test's home, started."""
-    at = account.place()
+    at = place()
     with account.exclusive(at):
         made = account.create(runtime)
     account.start(made)
@@ -45,7 +46,7 @@ class Running:
     """A running account, and what the tests of tasks do in it."""
 
     account: Account
-    place: account.Place
+    place: Place
     clients: Callable[[str], Any]
     role_arn: str
 
@@ -110,7 +111,7 @@ class Running:
 
 def prepare(made: Account) -> Running:
     """Give a new account what its tasks need."""
-    clients = account.clients(made)
+    clients = clients_of(made)
     trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}
     role = clients("iam").create_role(
         RoleName="execution",
@@ -118,7 +119,7 @@ def prepare(made: Account) -> Running:
     )
     clients("logs").create_log_group(logGroupName=LOG_GROUP)
     clients("ecs").create_cluster(clusterName=CLUSTER)
-    return Running(made, account.place(), clients, role["Role"]["Arn"])
+    return Running(made, place(), clients, role["Role"]["Arn"])
 
 
 @pytest.fixture(scope="session")

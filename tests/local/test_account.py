@@ -16,6 +16,9 @@ import pytest
 from mycli import config
 from mycli.errors import LocalAccountError
 from mycli.local import account
+from mycli.local.clients import clients_of
+from mycli.local.daemon import MAX_LOG_BYTES
+from mycli.local.place import load, place
 from tests.local.conftest import new_account, until
 
 pytestmark = pytest.mark.usefixtures("ended")
@@ -29,7 +32,7 @@ def pid() -> int:
 
 def kill() -> None:
     os.kill(pid(), signal.SIGKILL)
-    until(lambda: not account.is_running(account.place()))
+    until(lambda: not account.is_running(place()))
 
 
 def test_it_starts_stops_and_starts_again_as_the_same_account() -> None:
@@ -38,9 +41,9 @@ def test_it_starts_stops_and_starts_again_as_the_same_account() -> None:
     assert account.stop()
     assert not account.proves(made)
     assert not account.stop()
-    account.start(account.load())
-    assert account.load() == made
-    assert account.clients(made)("sts").get_caller_identity()["Account"] == made.account_id
+    account.start(load())
+    assert load() == made
+    assert clients_of(made)("sts").get_caller_identity()["Account"] == made.account_id
 
 
 def test_start_of_what_runs_leaves_it_alone() -> None:
@@ -51,8 +54,8 @@ def test_start_of_what_runs_leaves_it_alone() -> None:
 
 def test_every_file_is_its_owners_alone() -> None:
     new_account()
-    account.clients(account.load())("logs").create_log_group(logGroupName="g")
-    for path in [account.place().folder, *account.place().folder.rglob("*")]:
+    clients_of(load())("logs").create_log_group(logGroupName="g")
+    for path in [place().folder, *place().folder.rglob("*")]:
         if not path.is_symlink():
             allowed = 0o700 if path.is_dir() else 0o600
             assert stat.S_IMODE(path.stat().st_mode) & ~allowed == 0, path
@@ -62,7 +65,7 @@ def test_its_keys_are_drawn_at_random(monkeypatch: pytest.MonkeyPatch, tmp_path:
     accounts = set[str]()
     for name in ("one", "two"):
         monkeypatch.setenv("MYCLI_HOME", str(tmp_path / name))
-        with account.exclusive(account.place()):
+        with account.exclusive(place()):
             made = account.create("process")
         accounts |= {made.account_id, made.access_key_id, made.secret_access_key}
         accounts |= {made.daemon_secret}
@@ -88,7 +91,7 @@ def test_the_users_own_environment_stays_out(monkeypatch: pytest.MonkeyPatch) ->
     process = Path(f"/proc/{pid()}/environ")
     if process.exists():
         assert b"the-users-own" not in process.read_bytes()
-    assert account.clients(made)("ecs").list_clusters()["clusterArns"] == []
+    assert clients_of(made)("ecs").list_clusters()["clusterArns"] == []
 
 
 def test_it_listens_on_this_machine_only() -> None:
@@ -111,7 +114,7 @@ def test_a_stale_pid_in_the_lock_is_nobodys() -> None:
     """The lock tells the truth: the pid of a dead daemon may be somebody else's by now."""
     new_account()
     kill()
-    account.place().lock.write_text(f"{os.getpid()}\n")
+    place().lock.write_text(f"{os.getpid()}\n")
     assert account.status()["running"] is False
     assert account.stop() is False  # and this process lives on
 
@@ -132,7 +135,7 @@ def test_a_taken_port_is_told() -> None:
 def test_two_starts_at_once_are_one_daemon() -> None:
     made = new_account()
     account.stop()
-    program = "from mycli.local import account; account.start(account.load())"
+    program = "from mycli.local import account, place; account.start(place.load())"
     starts = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(3)]
     assert [start.wait(60) for start in starts] == [0, 0, 0]
     assert account.proves(made)
@@ -141,7 +144,7 @@ def test_two_starts_at_once_are_one_daemon() -> None:
 def test_a_second_daemon_never_gets_the_account() -> None:
     new_account()
     second = subprocess.run(
-        [sys.executable, "-m", "mycli.local.daemon", str(account.place().folder)],
+        [sys.executable, "-m", "mycli.local.daemon", str(place().folder)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -152,21 +155,41 @@ def test_a_second_daemon_never_gets_the_account() -> None:
 
 
 def test_a_damaged_account_is_told() -> None:
-    config.write_private(account.place().account, b'{"account_id": "1"')
+    config.write_private(place().account, b'{"account_id": "1"')
     with pytest.raises(LocalAccountError, match="cannot be read"):
-        account.load()
+        load()
 
 
 def test_what_goes_wrong_at_the_start_is_told() -> None:
     made = new_account()
     account.stop()
-    (account.place().state / "ecs.json").unlink()
-    account.place().logs.mkdir(exist_ok=True)
-    account.place().tasks.rmdir()
-    account.place().tasks.write_text("in the way of the folder")
+    (place().state / "ecs.json").unlink()
+    place().logs.mkdir(exist_ok=True)
+    place().tasks.rmdir()
+    place().tasks.write_text("in the way of the folder")
     with pytest.raises(LocalAccountError, match="the daemon ended while it started") as failure:
         account.start(made)
     assert "FileExistsError" in failure.value.hint
+
+
+def test_a_log_that_has_grown_long_is_put_aside() -> None:
+    made = new_account()
+    account.stop()
+    place().log.write_bytes(b"x" * (MAX_LOG_BYTES + 1))
+    account.start(made)
+    assert place().log.stat().st_size < MAX_LOG_BYTES
+    assert place().log.with_suffix(".old").stat().st_size > MAX_LOG_BYTES
+
+
+def test_a_home_may_be_named_from_where_one_stands(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MYCLI_HOME", "relative")
+    made = new_account()
+    account.stop()
+    account.start(made)
+    assert account.proves(made)
 
 
 def test_the_log_is_shown() -> None:
@@ -176,7 +199,7 @@ def test_the_log_is_shown() -> None:
 
 def test_without_an_account_there_is_a_hint() -> None:
     with pytest.raises(LocalAccountError, match="no account"):
-        account.load()
+        load()
     assert account.status()["account_id"] is None
     assert account.stop() is False
 

@@ -1,183 +1,25 @@
-"""Tasks as processes, without an account around them."""
+"""What a task runs in: a process with scratch folders, or a container of Docker or Podman."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
-import sys
+import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mycli.local import containers
-from mycli.local.containers import EVENT_BYTES, Launch
-from tests.local.conftest import until
+from mycli.local import account, containers
+from mycli.local.containers import find_engine
+from mycli.local.processes import CannotStart, Launch
+from tests.local.conftest import CLUSTER, Running, new_account, prepare, until
 
-PATH = os.environ["PATH"]
-
-
-def start(command: str, **env: str) -> subprocess.Popen[bytes]:
-    return containers.start(Launch(["/bin/sh", "-c", command], {"PATH": PATH, **env}, "/"))
-
-
-def run(command: str, **env: str) -> tuple[int, list[str]]:
-    with start(command, **env) as process:
-        lines = [line for batch in containers.read_lines(process) for line in batch]
-        return process.wait(), lines
-
-
-@pytest.mark.parametrize(
-    ("command", "code"),
-    [
-        ("true", 0),
-        ("exit 7", 7),
-        ("exit 255", 255),
-        ("kill -9 $$", 137),
-        ("kill -TERM $$", 143),
-        ("kill -SEGV $$", 139),
-        ("no-such-command", 127),
-        ("/dev/null", 126),
-    ],
-)
-def test_the_exit_code_is_the_commands(command: str, code: int) -> None:
-    assert run(command)[0] == code
-
-
-def test_a_program_that_is_not_there_is_127() -> None:
-    with containers.start(Launch(["/no/such/program"], {}, "/")) as process:
-        lines = [line for batch in containers.read_lines(process) for line in batch]
-        assert (process.wait(), lines) == (127, ["/no/such/program: No such file or directory"])
-
-
-@pytest.mark.parametrize(
-    ("command", "lines"),
-    [
-        ("true", []),
-        ("printf tail", ["tail"]),
-        (r"printf 'a\n\nb\n'", ["a", "", "b"]),
-        (r"printf 'a\r\nb\n'", ["a\r", "b"]),
-        (r"printf '\377ab\303(\n'", ["\ufffdab\ufffd("]),
-        ("echo out; echo err >&2; echo out", ["out", "err", "out"]),
-        ("printf a; sleep 0.1; printf 'b\\n'", ["ab"]),
-    ],
-)
-def test_output_comes_line_by_line(command: str, lines: list[str]) -> None:
-    assert run(command) == (0, lines)
-
-
-def test_a_character_that_comes_in_two_reads_is_whole() -> None:
-    assert run(r"printf '\303'; sleep 0.1; printf '\251\n'") == (0, ["é"])
-
-
-def test_a_long_line_comes_in_pieces() -> None:
-    code, lines = run(f"head -c {EVENT_BYTES + 40_000} /dev/zero | tr '\\0' x; echo; echo next")
-    assert code == 0
-    assert [len(line) for line in lines] == [EVENT_BYTES, 40_000, len("next")]
-
-
-def test_a_long_line_is_not_cut_inside_a_character() -> None:
-    program = f"print('x' + 'é' * {EVENT_BYTES})"
-    code, lines = run(f'{sys.executable} -c "{program}"', PYTHONIOENCODING="utf-8")
-    assert (code, len(lines)) == (0, 3)
-    assert "".join(lines) == "x" + "é" * EVENT_BYTES
-
-
-def test_many_lines_all_come() -> None:
-    code, lines = run("seq 200000")
-    assert (code, lines) == (0, [str(number) for number in range(1, 200_001)])
-
-
-def test_only_the_declared_environment_is_there() -> None:
-    code, lines = run("env | grep -v ^PWD= | grep -v ^SHLVL= | grep -v ^_=", A="1")
-    assert (code, sorted(lines)) == (0, ["A=1", f"PATH={PATH}"])
-
-
-def test_nothing_can_be_read_from_stdin() -> None:
-    assert run("cat; echo over") == (0, ["over"])
-
-
-def test_broken_pipes_end_a_command_as_in_a_shell() -> None:
-    """Python ignores SIGPIPE, and what it starts would inherit that."""
-    assert run("yes | head -1; echo over") == (0, ["y", "over"])
-
-
-# --- Stopping -------------------------------------------------------------------------------------
-
-
-def first_line(process: subprocess.Popen[bytes]) -> str:
-    return next(containers.read_lines(process))[0]
-
-
-def test_stop_sends_term() -> None:
-    with start("trap 'exit 3' TERM; echo on; while :; do sleep 0.05; done") as process:
-        first_line(process)
-        containers.stop(process, 30)
-        assert process.wait(10) == 3
-
-
-def test_a_command_that_does_not_listen_is_killed_in_time() -> None:
-    with start("trap '' TERM; echo on; while :; do sleep 0.05; done") as process:
-        first_line(process)
-        containers.stop(process, 0.3)
-        assert process.wait(10) == 137
-
-
-def test_stop_before_it_has_started_is_not_lost() -> None:
-    with start("sleep 100") as process:
-        containers.stop(process, 0)
-        assert process.wait(10) in (137, 143)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-
-
-needs_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc here")
-
-
-@needs_proc
-@pytest.mark.parametrize("way", ["", "setsid", "nohup"])
-def test_what_a_command_leaves_behind_ends_with_it(tmp_path: Path, way: str) -> None:
-    left = f"({way} sh -c 'echo $$ > \"$F\"; exec sleep 300' &)"
-    there = 'until test -s "$F"; do :; done; cat "$F"'
-    code, [pid] = run(f"{left}; {there}; exit 4", F=str(tmp_path / "pid"))
-    assert code == 4
-    assert not alive(int(pid))
-
-
-@needs_proc
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_task_ends_with_its_supervisor(number: signal.Signals) -> None:
-    with start("echo $$; exec sleep 300") as process:
-        task = int(first_line(process))
-        process.send_signal(number)
-        process.wait(10)
-        until(lambda: not alive(task))
-
-
-@needs_proc
-def test_all_of_a_task_ends_when_the_daemon_is_gone() -> None:
-    """Whatever death it died: the lifeline is closed by the kernel."""
-    command = "echo $$; sleep 300 & echo $!; setsid sleep 300 & echo $!; wait"
-    with start(command) as process:
-        found: list[str] = []
-        for batch in containers.read_lines(process):
-            found += batch
-            if len(found) == 3:
-                break
-        pids = [int(pid) for pid in found]
-        assert all(alive(pid) for pid in pids)
-        containers.hang_up(process)
-        assert process.wait(10) == 137
-        until(lambda: not any(alive(pid) for pid in pids))
-
-
-# --- What a process gets --------------------------------------------------------------------------
+ENGINE = find_engine()
+BUSYBOX = shutil.which("busybox")
 
 
 def launch(tmp_path: Path, definition: dict[str, Any]) -> Launch:
@@ -201,5 +43,120 @@ def test_the_working_directory_is_used_where_it_exists(tmp_path: Path) -> None:
 
 
 def test_a_process_needs_a_command(tmp_path: Path) -> None:
-    with pytest.raises(containers.CannotStart, match="no command"):
+    with pytest.raises(CannotStart, match="no command"):
         launch(tmp_path, {"image": "ubuntu:22.04"})
+
+
+# --- Containers, on an image made here of busybox -------------------------------------------------
+
+needs_engine = pytest.mark.skipif(
+    ENGINE is None or BUSYBOX is None,
+    reason="neither Docker nor Podman answers, or there is no busybox to make an image of",
+)
+
+
+def engine(*words: str) -> str:
+    done = subprocess.run(
+        [ENGINE or "", *words], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    file, name = tmp_path_factory.mktemp("image") / "image.tar", f"localhost/mycli-test:{worker_id}"
+    with tarfile.open(file, "w") as archive:
+        archive.add(os.path.realpath(BUSYBOX or ""), "bin/busybox")
+        for program in ("sh", "echo", "sleep", "seq", "id", "pwd", "test"):
+            link = tarfile.TarInfo(f"bin/{program}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            archive.addfile(link)
+        folder = tarfile.TarInfo("work")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o1777
+        archive.addfile(folder)
+    engine("import", str(file), name)
+    yield name
+    engine("rmi", "--force", name)
+
+
+@pytest.fixture
+def own(ended: None) -> Running:
+    return prepare(new_account("container"))
+
+
+def containers_of(own: Running) -> list[str]:
+    label = f"label=mycli.account={own.account.account_id}"
+    return engine("ps", "--all", "--quiet", "--filter", label).split()
+
+
+def start(own: Running, command: str, **container: Any) -> str:
+    definition = own.define(command, **container)
+    answer = own.clients("ecs").run_task(cluster=CLUSTER, taskDefinition=definition)
+    return answer["tasks"][0]["taskArn"]
+
+
+@needs_engine
+def test_a_task_runs_in_its_image_and_leaves_no_container(own: Running, image: str) -> None:
+    environment = [{"name": "MYCLI_A", "value": "two\nlines"}, {"name": "B", "value": "é"}]
+    command = 'pwd; echo "$MYCLI_A|$B"; seq 3; exit 7'
+    arn = start(own, command, image=image, environment=environment)
+    assert own.stopped(arn)["containers"][0]["exitCode"] == 7
+    assert own.output(arn) == ["/", "two", "lines|é", "1", "2", "3"]
+    assert containers_of(own) == []
+
+
+@needs_engine
+def test_folder_and_user_are_the_definitions(own: Running, image: str) -> None:
+    arn = start(own, "pwd; id -u", image=image, workingDirectory="/work", user="1234")
+    own.stopped(arn)
+    assert own.output(arn) == ["/work", "1234"]
+
+
+@needs_engine
+def test_the_owners_files_are_not_there(own: Running, image: str) -> None:
+    folder: Path = own.place.folder
+    arn = start(own, f"test -e {folder}; echo $?", image=image)
+    own.stopped(arn)
+    assert own.output(arn) == ["1"]
+
+
+@needs_engine
+def test_an_image_that_is_nowhere_is_told(own: Running) -> None:
+    task = own.stopped(start(own, "true", image="localhost:1/no-such-image:1"))
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"].startswith("CannotPullContainerError: ")
+    assert "exitCode" not in task["containers"][0]
+
+
+@needs_engine
+def test_a_program_that_the_image_lacks_is_told(own: Running, image: str) -> None:
+    task = own.stopped(start(own, "true", image=image, entryPoint=["/no/such/program"]))
+    assert task["containers"][0].get("exitCode") != 0
+    assert containers_of(own) == []
+
+
+@needs_engine
+def test_a_task_is_stopped(own: Running, image: str) -> None:
+    command = "trap 'echo caught; exit 9' TERM; echo on; while :; do sleep 0.1; done"
+    arn = start(own, command, image=image)
+    until(lambda: own.describe(arn)["lastStatus"] == "RUNNING")
+    until(lambda: own.output(arn))
+    own.clients("ecs").stop_task(cluster=CLUSTER, task=arn)
+    assert own.stopped(arn)["containers"][0]["exitCode"] == 9
+    assert own.output(arn) == ["on", "caught"]
+
+
+@needs_engine
+def test_a_container_ends_with_the_daemon_and_is_removed_by_the_next(
+    own: Running, image: str
+) -> None:
+    arn = start(own, "echo on; exec sleep 300", image=image)
+    until(lambda: own.describe(arn)["lastStatus"] == "RUNNING")
+    until(lambda: own.output(arn))
+    os.kill(account.status()["pid"], signal.SIGKILL)
+    label = f"label=mycli.account={own.account.account_id}"
+    until(lambda: not engine("ps", "--quiet", "--filter", label).split())
+    account.start(own.account)
+    assert containers_of(own) == []
+    assert own.describe(arn)["lastStatus"] == "STOPPED"

@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from mycli.local import account
+from mycli.local.durability import Journal
 from mycli.local.log_streams import PAGE_BYTES, EventFile, Streams
 from tests.local.conftest import CLUSTER, LOG_GROUP, Running, new_account, prepare, until
 
@@ -165,6 +166,29 @@ def test_a_deleted_log_group_stays_deleted(own: Running) -> None:
     assert own.clients("logs").describe_log_groups()["logGroups"] == []
     own.clients("logs").create_log_group(logGroupName=LOG_GROUP)
     assert own.clients("logs").describe_log_streams(logGroupName=LOG_GROUP)["logStreams"] == []
+
+
+def test_a_journal_that_has_grown_long_asks_once_to_begin_anew(tmp_path: Path) -> None:
+    journal, asked = Journal(tmp_path / "journal", max_bytes=100), list[int]()
+    journal.on_too_long = lambda: asked.append(1)
+    for number in range(20):
+        journal.write({"item": [str(number)], "value": None})
+    until(lambda: asked == [1])
+    assert len(journal.read()) == 20
+    journal.begin_anew()
+    assert journal.read() == []
+    journal.write({"item": ["x" * 100], "value": None})
+    until(lambda: asked == [1, 1])
+
+
+def test_an_entry_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    journal.write({"item": ["whole"], "value": {"binary": b"\xff"}})
+    with (tmp_path / "journal").open("ab") as file:
+        file.write(b'{"item": ["cut')
+    assert Journal(tmp_path / "journal").read() == [
+        {"item": ["whole"], "value": {"binary": b"\xff"}}
+    ]
 
 
 # --- The files of log streams ---------------------------------------------------------------------

@@ -16,7 +16,9 @@ from mycli import config
 from mycli.client import Client
 from mycli.errors import ApiError, ConfigError, EndpointError, LocalAccountError, StackError
 from mycli.local import account, stacks, teardown
+from mycli.local.clients import clients_of
 from mycli.local.ledger import Ledger
+from mycli.local.place import load, place
 from mycli.local.resources import KINDS
 from mycli.local.stacks import Made, Options
 from tests.local.conftest import until
@@ -33,7 +35,7 @@ def destroy(stack_name: str = "mycli", keep_config: bool = False) -> teardown.Go
 
 
 def ledger(stack_name: str = "mycli") -> Ledger:
-    return Ledger.read(account.place().stacks / f"{stack_name}.json")
+    return Ledger.read(place().stacks / f"{stack_name}.json")
 
 
 def run(made: Made, command: str, image: str | None = None) -> int | None:
@@ -72,7 +74,7 @@ def inventory(clients: Callable[[str], Any]) -> dict[str, list[str]]:
 
 def test_a_stack_is_made_used_and_destroyed_without_a_trace() -> None:
     first = up(stack_name="keeper")
-    clients = account.clients(account.load())
+    clients = clients_of(load())
     before = inventory(clients)
     made = up(credentials={"github_token": "ghp_token"})
     assert made.created > 30
@@ -84,12 +86,12 @@ def test_a_stack_is_made_used_and_destroyed_without_a_trace() -> None:
     assert inventory(clients) == before
     assert run(first, "true") == 0
     assert destroy("keeper").account_removed
-    assert not account.place().folder.exists()
+    assert not place().folder.exists()
 
 
 def test_every_kind_of_resource_is_used_and_read() -> None:
     up(credentials={"github_token": "x", "gitlab_token": "y", "ssh_private_key": "z\n"})
-    clients = account.clients(account.load())
+    clients = clients_of(load())
     resources = ledger().resources
     assert {resource.type for resource in resources} == set(KINDS)
     for resource in resources:
@@ -112,7 +114,7 @@ def test_a_change_is_made_in_place_and_the_rest_left_alone() -> None:
     # The template is replaced by its next revision, and the function told which.
     assert (changed.created, changed.updated, changed.deleted) == (1, 1, 1)
     assert changed.profile == first.profile
-    clients = account.clients(account.load())
+    clients = clients_of(load())
     template = clients("ecs").describe_task_definition(taskDefinition="mycli-task")
     [container] = template["taskDefinition"]["containerDefinitions"]
     assert container["image"] == "alpine:3"
@@ -125,7 +127,7 @@ def test_git_credentials_are_kept_changed_and_taken_away() -> None:
     made = up(credentials={"github_token": "first"})
     assert made.git_credentials == ["github_token"]
     assert up().git_credentials == ["github_token"]
-    clients = account.clients(account.load())
+    clients = clients_of(load())
 
     def token() -> str:
         found = clients("ssm").get_parameter(Name="/mycli/mycli/github-token", WithDecryption=True)
@@ -147,7 +149,7 @@ def test_secrets_are_not_written_into_the_ledger() -> None:
 
 def test_what_was_lost_is_made_again() -> None:
     made = up()
-    clients = account.clients(account.load())
+    clients = clients_of(load())
     clients("events").remove_targets(Rule="mycli-task-state", Ids=["orchestrator"])
     clients("events").delete_rule(Name="mycli-task-state")
     assert up().created == 2
@@ -192,7 +194,7 @@ def test_an_interrupted_destroy_is_finished_by_the_next(after: int) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         teardown.destroy("mycli", False, interrupt)
-    assert account.stack_names(account.place()) == ["mycli"]
+    assert account.stack_names(place()) == ["mycli"]
     with pytest.raises((ApiError, EndpointError)):
         run(made, "true")
     gone = destroy()
@@ -216,7 +218,7 @@ def test_destroy_stops_what_runs() -> None:
     made = up()
     with Client(made.profile) as client:
         execution = client.exec("echo $$ > ../pid; exec sleep 300", skip_git=True)
-    [folder] = until(lambda: list(account.place().tasks.glob("*/pid")))[:1]
+    [folder] = until(lambda: list(place().tasks.glob("*/pid")))[:1]
     pid = int(until(folder.read_text))
     gone = destroy()
     assert gone.tasks == 1
@@ -268,7 +270,7 @@ def test_another_stacks_profile_is_not_overwritten() -> None:
         up()
     assert "--profile" in failure.value.hint
     assert config.load_profiles() == {"default": theirs}
-    assert not account.place().folder.exists()
+    assert not place().folder.exists()
     assert up(profile="local").profile_name == "local"
     assert config.load_profiles()["default"] == theirs
 
@@ -298,7 +300,7 @@ def test_two_commands_do_not_work_on_one_stack() -> None:
 
 def test_a_program_that_fails_tells_why_once() -> None:
     up()
-    clients = account.clients(account.load())
+    clients = clients_of(load())
     # In the way of the second stack's table.
     clients("dynamodb").create_table(
         TableName="second-executions",
@@ -332,8 +334,8 @@ def test_executions_survive_a_kill_of_the_daemon() -> None:
         running = client.exec("sleep 300", skip_git=True)
         until(lambda: client.status(running.id).status == "RUNNING")
     os.kill(account.status()["pid"], 9)
-    until(lambda: not account.is_running(account.place()))
-    account.start(account.load())
+    until(lambda: not account.is_running(place()))
+    account.start(load())
     with Client(made.profile) as client:
         told = client.status(finished.id)
         assert (told.status, told.exit_code) == ("STOPPED", 7)
@@ -346,7 +348,7 @@ def test_executions_survive_a_kill_of_the_daemon() -> None:
 
 
 def test_the_ledger_tells_where_it_is_damaged() -> None:
-    path = account.place().stacks / "mycli.json"
+    path = place().stacks / "mycli.json"
     config.write_private(path, json.dumps({"resources": [{}]}).encode())
     with pytest.raises(LocalAccountError, match="cannot be read"):
         Ledger.read(path)
