@@ -232,7 +232,8 @@ def _wait(condition: Callable[[], Any], seconds: float) -> bool:
 @contextlib.contextmanager
 def exclusive(at: Place) -> Generator[None]:
     """Within it, no other command makes, starts, stops or removes the account."""
-    at.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (at.folder.parent, at.folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(at.folder / "command.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if not _wait(lambda: _locked(descriptor), START_SECONDS + STOP_SECONDS):

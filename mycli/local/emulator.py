@@ -29,6 +29,7 @@ def configure(account_id: str, region: str, port: int, state: Path, scratch: Pat
         "STATE_DIR": str(state),
         "TMPDIR": str(scratch),
         "LAMBDA_EXECUTOR": "local",
+        "LAMBDA_WARM_TTL_SECONDS": "60",  # all but one warm process of a function go after that
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "LOG_LEVEL": "WARNING",

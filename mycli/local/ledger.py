@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import fcntl
 import json
+import os
 import threading
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -64,13 +65,16 @@ class Ledger:
     def mine(self) -> Generator[None]:
         """Within it, no other command works on this stack. Raises LocalAccountError."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self.path.with_suffix(".lock").open("a") as file:
+        lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 reason = f"another mycli is working on the stack {self.path.stem}"
                 raise LocalAccountError(reason, "wait until it is through") from None
             yield
+        finally:
+            os.close(lock)
 
     def find(self, token: str, name: str) -> Resource | None:
         with self._lock:

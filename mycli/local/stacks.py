@@ -171,6 +171,7 @@ def _zip(at: Place) -> Path:
 
     target = at.folder / "function.zip"
     package.build(target, package.installed_bcrypt())
+    target.chmod(0o600)
     return target
 
 

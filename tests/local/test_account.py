@@ -6,7 +6,6 @@ import http.client
 import os
 import signal
 import socket
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -50,15 +49,6 @@ def test_start_of_what_runs_leaves_it_alone() -> None:
     made, before = new_account(), pid()
     account.start(made)
     assert pid() == before
-
-
-def test_every_file_is_its_owners_alone() -> None:
-    new_account()
-    clients_of(load())("logs").create_log_group(logGroupName="g")
-    for path in [place().folder, *place().folder.rglob("*")]:
-        if not path.is_symlink():
-            allowed = 0o700 if path.is_dir() else 0o600
-            assert stat.S_IMODE(path.stat().st_mode) & ~allowed == 0, path
 
 
 def test_its_keys_are_drawn_at_random(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -138,6 +139,15 @@ def test_git_credentials_are_kept_changed_and_taken_away() -> None:
     assert token() == "second"
     assert up(credentials={"github_token": ""}).git_credentials == []
     assert clients("ssm").describe_parameters()["Parameters"] == []
+
+
+def test_every_file_is_its_owners_alone(home: Path) -> None:
+    run(up(), "true")
+    for path in [home, *home.rglob("*")]:
+        # What the function was unpacked from is in a folder that nobody else can enter.
+        if not path.is_symlink() and path.is_relative_to(place().folder / "tmp") is False:
+            allowed = 0o700 if path.is_dir() else 0o600
+            assert stat.S_IMODE(path.stat().st_mode) & ~allowed == 0, path
 
 
 def test_secrets_are_not_written_into_the_ledger() -> None:
