@@ -29,7 +29,8 @@ def destroy(
     teardown.find(stack_name)
     if not force:
         telling.ask_before_destroying(stack_name, teardown.is_last(stack_name))
-    gone = teardown.destroy(stack_name, keep_config, output.step)
+    with telling.interruptible():
+        gone = teardown.destroy(stack_name, keep_config, output.step)
     if as_json:
         output.json_document(telling.gone_document(stack_name, gone))
     else:

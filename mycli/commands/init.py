@@ -77,7 +77,8 @@ def init(
     stacks.check(options)
     if not force and not stacks.exists(stack_name):
         telling.ask_before_making(options)
-    made = stacks.up(options, output.step)
+    with telling.interruptible():
+        made = stacks.up(options, output.step)
     if as_json:
         output.json_document(telling.made_document(made))
     else:

@@ -124,7 +124,7 @@ def _profile(here: Account, stack_name: str, name: str) -> tuple[config.Profile,
     """The stack's profile with its key, and whether it is new. Saved before a resource is made."""
     found = config.load_profiles().get(name)
     if found:
-        return found, False
+        return found, found.api_endpoint.endswith(UNFINISHED)  # then nobody was shown it yet
     profile = config.Profile(
         api_endpoint=here.origin + UNFINISHED,
         api_key=f"sk_live_{secrets.token_hex(32)}",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Generator
 from typing import Any
 
 from mycli import config, output
@@ -48,6 +50,17 @@ def _confirm(question: str, agreement: list[str], otherwise: str) -> None:
         output.story()
     if answer.strip().lower() not in agreement:
         raise UsageError(f"not confirmed: {otherwise}", "--force does not ask")
+
+
+@contextlib.contextmanager
+def interruptible() -> Generator[None]:
+    """Within it, Ctrl-C is answered with how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        output.story()
+        output.warn("Interrupted: the same command finishes it")
+        raise
 
 
 def tell_made(made: Made) -> None:

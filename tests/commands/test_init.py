@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from mycli import config
 from mycli.local import account
 from mycli.local.clients import clients_of
-from mycli.local.place import load
+from mycli.local.place import load, place
 from tests.conftest import Mycli
 
 LOCAL = ("init", "--local", "--runtime", "process")
@@ -64,6 +66,24 @@ def test_anything_but_yes_makes_nothing(
     assert ran.code == 2
     assert "nothing was made" in ran.err
     assert not home.exists()
+
+
+def test_ctrl_c_ends_it_at_once_and_the_next_init_goes_on(mycli: Mycli) -> None:
+    program = Path(sys.executable).with_name("mycli")
+    with subprocess.Popen([program, *LOCAL, "--force"], stderr=subprocess.PIPE, text=True) as init:
+        assert init.stderr
+        for line in init.stderr:
+            if "Creating" in line:
+                break
+        init.send_signal(signal.SIGINT)
+        told = init.stderr.read()
+        assert init.wait(60) == 130
+    assert "the same command finishes it" in told
+    ran = mycli(*LOCAL, "--force")
+    assert ran.code == 0, ran
+    assert config.load_profile().api_key in ran.out
+    assert mycli("destroy", "--force").code == 0
+    assert not place().folder.exists()
 
 
 def test_json_is_one_document(mycli: Mycli) -> None:

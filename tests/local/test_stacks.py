@@ -188,6 +188,7 @@ def test_an_interrupted_init_is_finished_by_the_next(after: int) -> None:
     assert saved.api_endpoint.endswith("/unfinished")
     made = up()
     assert made.profile.api_key == saved.api_key
+    assert made.new_key  # to be shown: the first init never came to that
     assert run(made, "true") == 0
     assert destroy().leftovers == []
 
