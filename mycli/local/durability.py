@@ -15,7 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
+import logging
+import os
 import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -23,6 +26,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from mycli import config
 from mycli.local import emulator
 
 MAX_JOURNAL_BYTES = 16 * 1024 * 1024  # then the state is written, and it begins anew
@@ -53,7 +57,24 @@ _JOURNALED = {
     "PutLogEvents",
 }
 
+# Of a task: its overrides hold the values of the user's variables, which no file may hold.
+NOT_KEPT: dict[str, Any] = {"overrides": {}}
+
+logger = logging.getLogger("mycli")
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[Any]]
+
+
+def append_whole(path: Path, data: bytes) -> int:
+    """Add all of it, or nothing and raise OSError (the disk is full); the file's size then."""
+    with path.open("ab", buffering=0) as file:
+        size = file.tell()
+        try:
+            if file.write(data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        except OSError:
+            file.truncate(size)
+            raise
+        return size + len(data)
 
 
 class Journal:
@@ -69,9 +90,8 @@ class Journal:
     def write(self, entry: dict[str, Any]) -> None:
         encode = emulator.module("core.persistence")._json_default
         line = json.dumps(entry, default=encode).encode() + b"\n"
-        with self.lock, self._path.open("ab", buffering=0) as file:
-            file.write(line)
-            if file.tell() > self._max_bytes and not self._too_long:
+        with self.lock:
+            if append_whole(self._path, line) > self._max_bytes and not self._too_long:
                 self._too_long = True
                 # Not here: whoever writes holds the lock, and others that the state needs.
                 threading.Thread(target=self.on_too_long).start()
@@ -96,18 +116,20 @@ def mend(journal: Journal, after_load: Callable[[], None]) -> None:
     app = emulator.module("app")
     for name, keys in _STATE.items():
         app.SERVICE_HANDLERS[name] = _kept(app.SERVICE_HANDLERS[name], keys, journal)
-    load, save = app._load_persisted_state, app.save_all
+    load = app._load_persisted_state
+    every_key = sorted({key for keys in _STATE.values() for key in keys})
 
     def load_persisted_state() -> None:
         load()
         _play_back(journal, put, remove)
         after_load()
-        write_state(sorted({key for keys in _STATE.values() for key in keys}), journal)
+        write_state(every_key, journal)
 
-    def save_all(services: Any) -> None:
-        with _one_at_a_time, journal.lock:
-            save(services)
-            journal.begin_anew()
+    def save_all(_services: Any) -> None:
+        try:
+            write_state(every_key, journal)
+        except OSError:  # all is there still: in the files as they were, and in the journal
+            logger.exception("the state could not be written anew")
 
     app._load_persisted_state = load_persisted_state
     app.save_all = save_all
@@ -117,15 +139,30 @@ _one_at_a_time = threading.Lock()
 
 
 def write_state(keys: list[str], journal: Journal) -> None:
-    """Write the state of these services. With items and tasks in it, the journal begins anew."""
-    app, persistence = emulator.module("app"), emulator.module("core.persistence")
+    """Write the state of these services. With items and tasks in it, the journal begins anew.
+
+    Raises OSError where the disk is full: the files are then the old ones or the new ones, each of
+    them whole, and the journal, which can be played back over either, stays.
+    """
+    app = emulator.module("app")
     replaces_journal = {"dynamodb", "ecs"} <= set(keys)
     with _one_at_a_time, journal.lock if replaces_journal else contextlib.nullcontext():
         for key in keys:
             get_state = emulator.service(app._state_map[key]).get_state
-            persistence.save_state(key, _while_others_write(get_state))
+            _save(key, _while_others_write(get_state))
         if replaces_journal:
             journal.begin_anew()
+
+
+def _save(key: str, state: Any) -> None:
+    """As the emulator saves and loads it; but the emulator only logs that it could not."""
+    persistence = emulator.module("core.persistence")
+    if key == "ecs":
+        for task in state["tasks"]._data.values():
+            task.update(NOT_KEPT)
+    document = {"__ministack_format__": persistence._state_format_version(key), "payload": state}
+    content = json.dumps(document, default=persistence._json_default).encode()
+    config.write_private(Path(persistence.STATE_DIR) / f"{key}.json", content)
 
 
 def _while_others_write(get_state: Callable[[], Any]) -> Any:

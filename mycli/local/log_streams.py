@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from mycli.local import emulator
+from mycli.local.durability import append_whole
 
 PAGE_BYTES = 1024 * 1024  # GetLogEvents answers 1 MB or 10,000 events, whichever comes first
 PAGE_EVENTS = 10_000
@@ -85,8 +86,7 @@ class EventFile:
     def extend(self, events: Iterable[Event]) -> None:
         starts = self._index()
         lines = [_line(event["timestamp"], event["message"]) for event in events]
-        with self.path.open("ab", buffering=0) as file:
-            file.write(b"".join(lines))
+        append_whole(self.path, b"".join(lines))
         for line in lines:
             starts.append(self._size)
             self._size += len(line)

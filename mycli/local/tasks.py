@@ -13,12 +13,13 @@ from typing import Any
 
 from mycli.local import emulator, log_streams, permissions, processes, task_events
 from mycli.local.containers import Runtime
-from mycli.local.durability import Journal
+from mycli.local.durability import NOT_KEPT, Journal
 from mycli.local.processes import CannotStart
 
 MAX_STOP_SECONDS = 30  # on AWS up to 120; nobody waits that long for a process of his own
 _FORGOTTEN_AFTER_SECONDS = 3600  # ECS describes a stopped task for about an hour
 _LOST = "The account on this machine ended while the task was running"
+_FAILED = "The account on this machine could not go on with the task"
 
 Task = dict[str, Any]
 logger = logging.getLogger("mycli")
@@ -55,7 +56,11 @@ class Tasks:
                 self._stopped(task, "TaskFailedToStart", str(reason))
             except Exception as error:
                 logger.exception("a task could not be run")
-                self._stopped(task, "TaskFailedToStart", f"ResourceInitializationError: {error}")
+                if task.get("startedAt"):
+                    self._stopped(task, "TerminationNotice", f"{_FAILED}: {error}")
+                else:
+                    failed = f"ResourceInitializationError: {error}"
+                    self._stopped(task, "TaskFailedToStart", failed)
             finally:
                 _remove(self._scratch / task_id)
 
@@ -101,7 +106,7 @@ class Tasks:
         ecs._recount_cluster(ecs._cluster_name_from_arn(task["clusterArn"]))
 
     def remember(self, task: Task) -> None:
-        self._journal.write({"task": task["taskArn"], "value": task})
+        self._journal.write({"task": task["taskArn"], "value": task | NOT_KEPT})
 
     def _stopped(
         self, task: Task, stop_code: str, reason: str, exit_code: int | None = None

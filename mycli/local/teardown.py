@@ -61,6 +61,8 @@ def destroy(stack_name: str, keep_config: bool, on_event: OnEvent) -> Gone:
     with find(stack_name).mine():
         ledger = find(stack_name)
         here = load()
+        # What cannot be read is told now, and not when all is gone.
+        profiles = [] if keep_config else _profiles(here, stack_name)
         account.start(here)
         clients = clients_of(here)
         _refuse_new_executions(clients, ledger)
@@ -77,7 +79,8 @@ def destroy(stack_name: str, keep_config: bool, on_event: OnEvent) -> Gone:
         # What deleting the template left of it: the provider only deregisters.
         pruned += task_definitions.prune(clients("ecs"), stack_name, on_event)
         leftovers = find_leftovers(clients, stack_name)
-        profiles = [] if keep_config else _remove_profiles(here, stack_name)
+        for name in profiles:
+            config.remove_profile(name)
         ledger.path.unlink()
     return Gone(
         resources=resources,
@@ -102,29 +105,35 @@ def _stop_tasks(clients: Clients, ledger: Ledger, on_event: OnEvent) -> int:
     if cluster is None:
         return 0
     ecs = clients("ecs")
-    running = _running(ecs, cluster.id)
-    for arn in running:
-        on_event(f"Stopping {arn}")
-        ecs.stop_task(cluster=cluster.id, task=arn, reason=_STOPPED_BY)
+    stopped: set[str] = set()
     deadline = time.monotonic() + STOPPING_SECONDS
-    while _live(ecs, cluster.id, running):
+    while live := _live(ecs, cluster.id):
+        for task in live:
+            arn = task["taskArn"]
+            if task["desiredStatus"] != "STOPPED":
+                on_event(f"Stopping {arn}")
+                ecs.stop_task(cluster=cluster.id, task=arn, reason=_STOPPED_BY)
+            stopped.add(arn)
         if time.monotonic() > deadline:
             raise LocalAccountError("tasks of the stack do not stop", "try again in a minute")
         time.sleep(0.05)
-    return len(running)
+    return len(stopped)
 
 
-def _running(ecs: Any, cluster: str) -> list[str]:
-    pages = ecs.get_paginator("list_tasks").paginate(cluster=cluster)
-    return [arn for page in pages for arn in page["taskArns"]]
-
-
-def _live(ecs: Any, cluster: str, tasks: list[str]) -> bool:
-    return any(
-        task["lastStatus"] != "STOPPED"
-        for first in range(0, len(tasks), 100)
-        for task in ecs.describe_tasks(cluster=cluster, tasks=tasks[first : first + 100])["tasks"]
-    )
+def _live(ecs: Any, cluster: str) -> list[dict[str, Any]]:
+    """Tasks that have not ended: ListTasks names those that are to stop only if asked for them."""
+    arns = [
+        arn
+        for status in ("RUNNING", "STOPPED")
+        for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus=status)
+        for arn in page["taskArns"]
+    ]
+    return [
+        task
+        for first in range(0, len(arns), 100)
+        for task in ecs.describe_tasks(cluster=cluster, tasks=arns[first : first + 100])["tasks"]
+        if task["lastStatus"] != "STOPPED"
+    ]
 
 
 def find_leftovers(clients: Clients, stack_name: str) -> list[str]:
@@ -146,12 +155,10 @@ def find_leftovers(clients: Clients, stack_name: str) -> list[str]:
     return sorted(arn for arn in arns if ":task/" not in arn)
 
 
-def _remove_profiles(here: Account, stack_name: str) -> list[str]:
-    removed = [
+def _profiles(here: Account, stack_name: str) -> list[str]:
+    """The names of the profiles that lead to this stack."""
+    return [
         name
         for name, profile in config.load_profiles().items()
         if profile.daemon_secret == here.daemon_secret and profile.stack_name == stack_name
     ]
-    for name in removed:
-        config.remove_profile(name)
-    return removed

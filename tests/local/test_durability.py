@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from mycli.local import account
-from mycli.local.durability import Journal
+from mycli.local.durability import Journal, append_whole
 from mycli.local.log_streams import PAGE_BYTES, EventFile, Streams
 from tests.local.conftest import CLUSTER, LOG_GROUP, Running, new_account, prepare, until
 
@@ -148,6 +149,49 @@ def test_a_running_task_ends_with_the_daemon_and_is_told_as_stopped(
     assert "the task was running" in task["stoppedReason"]
     assert own.output(arn) == [str(pid) for pid in pids]
     assert not any(own.place.tasks.iterdir())
+
+
+def test_a_state_that_cannot_be_written_loses_nothing(own: Running) -> None:
+    arn = own.run("exit 7")["taskArn"]
+    dynamodb = make_table(own)
+    dynamodb.put_item(TableName="table", Item=item("kept", "x"))
+    written = own.place.state / "ecs.json"
+    content = written.read_bytes()
+    written.unlink()
+    written.mkdir()  # as a full disk does, it keeps a file from being replaced
+    assert account.stop()
+    written.rmdir()
+    written.write_bytes(content)
+    account.start(own.account)
+    assert items(dynamodb) == {"kept": "x"}
+    assert own.describe(arn)["containers"][0]["exitCode"] == 7
+
+
+def test_values_of_variables_are_in_no_file(own: Running) -> None:
+    variable = {"name": "SETTING", "value": "a-canary-value"}
+    overrides = {"containerOverrides": [{"name": "executor", "environment": [variable]}]}
+    arn = own.start('test "${#SETTING}" -eq 14', overrides=overrides)
+    assert own.stopped(arn)["containers"][0]["exitCode"] == 0
+    assert files_with(own.place.folder, b"a-canary-value") == []
+    account.stop()
+    assert files_with(own.place.folder, b"a-canary-value") == []
+
+
+def files_with(folder: Path, text: bytes) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and text in path.read_bytes()]
+
+
+def test_a_file_gets_a_line_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    assert append_whole(path, b"first\n") == 6
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))  # a file may have 10 bytes now
+    try:
+        with pytest.raises(OSError, match="file"):
+            append_whole(path, b"second\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == b"first\n"
 
 
 def test_a_client_token_is_remembered_over_a_kill(own: Running) -> None:
