@@ -130,6 +130,7 @@ def _assemble(place: Place, account: Account) -> tuple[Any, Any]:
         guard,
         log_streams,
         permissions,
+        tagging,
         task_events,
     )
     from mycli.local.tasks import Tasks
@@ -143,6 +144,7 @@ def _assemble(place: Place, account: Account) -> tuple[Any, Any]:
     durability.mend(journal, after_load=tasks.end_the_lost)
     tasks.mend()
     ecs_actions.mend(tasks)
+    tagging.mend()
     task_events.mend()
     app = emulator.module("app").app
     return tasks, guard.guard(app, account.port, account.daemon_secret, permissions.knows_key)

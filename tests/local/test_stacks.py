@@ -7,7 +7,6 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from mycli.local.place import load, place
 from mycli.local.resources import KINDS
 from mycli.local.stacks import Made, Options
 from tests.local.conftest import until
+from tests.local.inventory import inventory
 
 pytestmark = pytest.mark.usefixtures("ended")
 
@@ -42,35 +42,6 @@ def ledger(stack_name: str = "mycli") -> Ledger:
 def run(made: Made, command: str, image: str | None = None) -> int | None:
     with Client(made.profile) as client:
         return client.exec(command, skip_git=True, image=image).wait()
-
-
-def inventory(clients: Callable[[str], Any]) -> dict[str, list[str]]:
-    """Everything that the account has of the kinds that a stack is made of."""
-    ec2, ecs, iam = clients("ec2"), clients("ecs"), clients("iam")
-    found: dict[str, Any] = {
-        "vpcs": [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"]],
-        "subnets": [item["SubnetId"] for item in ec2.describe_subnets()["Subnets"]],
-        "gateways": [
-            item["InternetGatewayId"]
-            for item in ec2.describe_internet_gateways()["InternetGateways"]
-        ],
-        "route tables": [
-            item["RouteTableId"] for item in ec2.describe_route_tables()["RouteTables"]
-        ],
-        "groups": [item["GroupId"] for item in ec2.describe_security_groups()["SecurityGroups"]],
-        "clusters": ecs.list_clusters()["clusterArns"],
-        "families": ecs.list_task_definition_families(status="ALL")["families"],
-        "roles": [role["RoleName"] for role in iam.list_roles()["Roles"]],
-        "log groups": [
-            group["logGroupName"] for group in clients("logs").describe_log_groups()["logGroups"]
-        ],
-        "tables": clients("dynamodb").list_tables()["TableNames"],
-        "functions": [f["FunctionName"] for f in clients("lambda").list_functions()["Functions"]],
-        "rules": [rule["Name"] for rule in clients("events").list_rules()["Rules"]],
-        "apis": [api["id"] for api in clients("apigateway").get_rest_apis()["items"]],
-        "parameters": [p["Name"] for p in clients("ssm").describe_parameters()["Parameters"]],
-    }
-    return {name: sorted(ids) for name, ids in found.items()}
 
 
 def test_a_stack_is_made_used_and_destroyed_without_a_trace() -> None:
@@ -236,6 +207,25 @@ def test_destroy_stops_what_runs() -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert execution.id
+
+
+def test_destroy_tells_what_it_left_behind() -> None:
+    up(stack_name="keeper")
+    up()
+    clients = clients_of(load())
+    tag = {"Key": "mycli:stack", "Value": "mycli"}
+    tags = [{"ResourceType": "vpc", "Tags": [tag]}]
+    vpc = clients("ec2").create_vpc(CidrBlock="10.9.0.0/16", TagSpecifications=tags)["Vpc"]
+    clients("iam").create_role(RoleName="of-mine", AssumeRolePolicyDocument="{}", Tags=[tag])
+    clients("logs").create_log_group(logGroupName="/mine", tags={"mycli:stack": "mycli"})
+    clients("ssm").put_parameter(Name="/mine", Type="String", Value="x", Tags=[tag])
+    left = destroy().leftovers
+    assert [arn.rpartition(":")[2] for arn in left] == [
+        f"vpc/{vpc['VpcId']}",
+        "role/of-mine",
+        "/mine",
+        "parameter/mine",
+    ]
 
 
 def test_two_stacks_live_side_by_side_and_one_goes() -> None:
