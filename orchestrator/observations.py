@@ -21,7 +21,7 @@ _HINTS = (
     ("matching platform", "the image was not built for this stack's architecture"),
     (
         "CannotPullContainerError",
-        "check the image's name and tag, and that this stack may pull it from its registry",
+        "check the image's name and tag, and that its registry answers and lets it be pulled",
     ),
     (
         "ResourceInitializationError",

@@ -72,8 +72,9 @@ def _changed(at: Place, account: Account | None, runtime: str) -> Account:
     if account:
         if stacks := stack_names(at):
             raise LocalAccountError(
-                f"the account on this machine runs its tasks by the runtime {account.runtime}",
-                f"destroy its stacks first ({', '.join(stacks)}), or leave --runtime out",
+                f"tasks run as --runtime {account.runtime} here: that is chosen by the first init",
+                "to change it, destroy every stack first: "
+                + "; ".join(f"mycli destroy --stack-name {name}" for name in stacks),
             )
         _end(at)
         account = dataclasses.replace(account, runtime=runtime)

@@ -84,6 +84,8 @@ def _as_process(
         "MYCLI_WORKSPACE": str(folders["workspace"]),
         **environment,
     }
+    if image := environment.get("MYCLI_IMAGE"):  # what task.sh says of it must be true
+        env["MYCLI_IMAGE"] = f"{image} (not used: a process of yours, without isolation)"
     wanted = Path(definition.get("workingDirectory") or folders["workspace"])
     cwd = wanted if wanted.is_dir() else folders["workspace"]
     return Launch(argv, env, str(cwd))

@@ -101,7 +101,8 @@ def up(options: Options, on_event: OnEvent) -> Made:
         ledger.write()  # from here on the account has this stack, and stays
     name = profile_name(options.stack_name, options.profile)
     with ledger.mine(), _Applying() as applying:  # which loads while the daemon starts
-        on_event("Starting the account on this machine")
+        if not account.is_running(at):
+            on_event("Starting the account on this machine")
         account.start(here)
         profile, new_key = _profile(here, options.stack_name, name)
         request = _request(options, here, at, ledger.outputs, profile.api_key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -67,7 +68,6 @@ def destroy(stack_name: str, keep_config: bool, on_event: OnEvent) -> Gone:
         clients = clients_of(here)
         _refuse_new_executions(clients, ledger)
         stopped = _stop_tasks(clients, ledger, on_event)
-        on_event("Deleting task definitions")
         pruned = task_definitions.prune(clients("ecs"), stack_name, on_event)
         resources = len(ledger.resources)
         delete_all(
@@ -82,12 +82,15 @@ def destroy(stack_name: str, keep_config: bool, on_event: OnEvent) -> Gone:
         for name in profiles:
             config.remove_profile(name)
         ledger.path.unlink()
+    account_removed = account.remove_if_empty()
+    with contextlib.suppress(OSError):
+        config.home().rmdir()  # goes when nothing is in it any more
     return Gone(
         resources=resources,
         tasks=stopped,
         definitions=pruned,
         profiles=profiles,
-        account_removed=account.remove_if_empty(),
+        account_removed=account_removed,
         leftovers=leftovers,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mycli import config, output
 from mycli.errors import UsageError
+from mycli.local.containers import find_engine
 from mycli.local.stacks import Made, Options
 from mycli.local.teardown import Gone
 
@@ -75,7 +76,9 @@ def tell_made(made: Made) -> None:
         {
             "API Endpoint": made.profile.api_endpoint,
             "Region": made.profile.region,
-            "Tasks run as": "processes" if made.runtime == "process" else "containers",
+            "Tasks run as": "processes"
+            if made.runtime == "process"
+            else f"{find_engine()} containers",
             "Git access": ", ".join(_CREDENTIALS[kind] for kind in made.git_credentials),
         },
         indent=2,
@@ -113,14 +116,10 @@ def made_document(made: Made) -> dict[str, Any]:
 
 def tell_gone(gone: Gone) -> None:
     counts = gone.definitions
-    output.step(
-        f"Found {counts.active} active and {counts.inactive} inactive task definitions "
-        f"across {counts.families} families"
-    )
-    output.done(f"Deleted {counts.deleted} task definitions")
     if gone.tasks:
-        output.done(f"Stopped {gone.tasks} running tasks")
-    output.done(f"Deleted {gone.resources} resources")
+        output.done(f"Stopped {_counted(gone.tasks, 'running task')}")
+    output.done(f"Deleted {_counted(counts.deleted, 'task definition')}")
+    output.done(f"Deleted {_counted(gone.resources, 'resource')}")
     for name in gone.profiles:
         output.done(f"Removed the profile {name} from the configuration")
     if gone.account_removed:
@@ -129,6 +128,10 @@ def tell_gone(gone: Gone) -> None:
         output.warn(f"Left behind: {arn}")
     if not gone.leftovers:
         output.result("Destruction complete: nothing of the stack is left.")
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def gone_document(stack_name: str, gone: Gone) -> dict[str, Any]:

@@ -31,24 +31,32 @@ def prune(ecs: Any, stack_name: str, on_event: Callable[[str], None]) -> Counts:
     ecs: a boto3 client. on_event is told what happens, in sentences. A revision without the tag is
     left alone, whatever its name. A revision that a task still uses goes once the task has ended.
     """
-    counts = Counts()
+    active: list[str] = []
+    inactive: list[str] = []
+    families = 0
+    # A deregistered revision need not show its tags, so what is ours is noted before.
     for family in _families(ecs, stack_name):
-        # A deregistered revision need not show its tags, so what is ours is noted before.
-        active = _ours(ecs, family, "ACTIVE", stack_name)
-        inactive = _ours(ecs, family, "INACTIVE", stack_name)
-        for arn in active:
-            ecs.deregister_task_definition(taskDefinition=arn)
-            on_event(f"Deregistered {arn}")
-        deleted = _delete(ecs, [*inactive, *active], on_event)
-        found = len(active) + len(inactive)
-        counts += Counts(
-            families=1 if found else 0,
-            active=len(active),
-            inactive=len(inactive),
-            deleted=deleted,
-            failed=found - deleted,
-        )
-    return counts
+        found = [_ours(ecs, family, status, stack_name) for status in ("ACTIVE", "INACTIVE")]
+        active += found[0]
+        inactive += found[1]
+        families += any(found)
+    if not families:
+        return Counts()
+    on_event(
+        f"Found {len(active)} active and {len(inactive)} inactive task definitions "
+        f"across {families} {'family' if families == 1 else 'families'}"
+    )
+    for arn in active:
+        ecs.deregister_task_definition(taskDefinition=arn)
+        on_event(f"Deregistered {arn}")
+    deleted = _delete(ecs, [*inactive, *active], on_event)
+    return Counts(
+        families=families,
+        active=len(active),
+        inactive=len(inactive),
+        deleted=deleted,
+        failed=len(active) + len(inactive) - deleted,
+    )
 
 
 def _families(ecs: Any, stack_name: str) -> list[str]:

@@ -47,8 +47,8 @@ def test_it_asks_tells_and_leaves_nothing(mycli: Mycli, monkeypatch: pytest.Monk
     ran = mycli("destroy")
     assert ran.code == 0, ran
     assert "Continue? [y/N]: " in ran.err
-    assert "Found 1 active and 0 inactive task definitions across 1 families" in ran.err
-    assert "Deleted 1 task definitions" in ran.err
+    assert "Found 1 active and 0 inactive task definitions across 1 family" in ran.err
+    assert "Deleted 1 task definition\n" in ran.err
     assert "nothing of the stack is left" in ran.out
     assert not place().folder.exists()
     assert not config.config_path().exists()

@@ -81,6 +81,11 @@ def test_a_command_that_is_too_long_is_refused_before_anything_is_written(
     assert machine.json("list")["executions"] == before
 
 
+def test_a_process_says_that_its_image_is_not_used(machine: Machine) -> None:
+    ran = machine.follow("--image", "alpine:3.20", "true")
+    assert "alpine:3.20 (not used" in ran.err
+
+
 def test_output_without_a_final_newline(machine: Machine) -> None:
     assert machine.follow("printf abc").out == "abc\n"
 
