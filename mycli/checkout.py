@@ -1,4 +1,4 @@
-"""The git work tree around a folder: its remote, its branch, and what of it is not pushed."""
+"""The git repository around a folder: its remote, its branch, and what of it is not pushed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Checkout:
-    """The work tree around a folder. head: its branch, or the commit where it is detached.
+    """The work tree around a folder, or a bare repository. root: its own folder.
 
+    head: its branch, or the commit where it is detached; None in a bare repository.
     origin: the address of the remote, None without one. upstream: what the branch follows, such as
     `origin/main`. ahead: commits that the upstream lacks; None where there is no such upstream.
     """
@@ -28,6 +29,8 @@ class Checkout:
     def not_running(self) -> list[str]:
         """What of this checkout a task will not see, in sentences."""
         told: list[str] = []
+        if self.head is None:
+            return told
         if self.dirty:
             files = "1 file is" if self.dirty == 1 else f"{self.dirty} files are"
             told.append(f"{files} not committed: what is not committed will not run")
@@ -47,8 +50,10 @@ class Checkout:
 
 
 def read_checkout(folder: Path) -> Checkout | None:
-    """What git says about the work tree around `folder`; None outside of one or without git."""
-    root = _git(folder, "rev-parse", "--show-toplevel")
+    """What git says about the repository around `folder`; None outside of one or without git."""
+    root = _git(folder, "rev-parse", "--show-toplevel") or _git(
+        folder, "rev-parse", "--absolute-git-dir"
+    )
     if not root:
         return None
     status = _git(folder, "status", "--porcelain=v2", "--branch") or ""

@@ -58,8 +58,13 @@ def _unexpected(error: Exception) -> MycliError:
 
 def _unread() -> int:
     """Nobody reads stdout any more (`| head`): end quietly, as SIGPIPE would have it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    _drop_stdout()
     return 128 + signal.SIGPIPE
+
+
+def _drop_stdout() -> None:
+    """Let nothing go there any more: what is left in its buffer would fail again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 app = typer.Typer(
@@ -117,7 +122,20 @@ app.command("completion")(completion)
 
 
 def main() -> None:
-    sys.exit(run(sys.argv[1:]))
+    _open_closed_streams()
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:  # it was told when it was written
+        _drop_stdout()
+    sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """A caller may close what it does not care for (`>&-`): then Python has None there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def run(words: Sequence[str]) -> int:
@@ -136,6 +154,9 @@ def run(words: Sequence[str]) -> int:
         return MycliError.exit_code
     except click.ClickException as error:
         return _misused(error, as_json="--json" in words)
+    except OSError as error:  # the help could not be written
+        output.error(str(error))
+        return MycliError.exit_code
 
 
 def _misused(error: click.ClickException, as_json: bool) -> int:

@@ -15,6 +15,7 @@ wrong raises a MycliError with a `message` and a `hint`.
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import secrets
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -106,8 +107,14 @@ class Client:
                 workdir=workdir,
                 cpu=cpu,
                 memory=memory,
-                request_id=secrets.token_hex(16) if request_id is None else request_id,
+                request_id=request_id,
             )
+        return self.start(request)
+
+    def start(self, request: wire.ExecRequest) -> Execution:
+        """What `exec` does with a request that is checked already."""
+        if request.request_id is None:
+            request = dataclasses.replace(request, request_id=secrets.token_hex(16))
         started = self._endpoint.send(request, wire.ExecResponse)
         return Execution(self._endpoint, started.execution_id, started)
 

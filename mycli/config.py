@@ -115,7 +115,7 @@ def _parse_profile(path: Path, name: str, table: object) -> Profile:
     refuse_unknown_keys(where, fields, known)
     for key, value in fields.items():
         if not isinstance(value, str):
-            raise ConfigError(f"{where}: {key} must be text")
+            raise ConfigError(f"{where}: {key} must be text", "write it in quotes")
     missing = [key for key in ("api_endpoint", "api_key") if not fields.get(key)]
     if missing:
         raise ConfigError(f"{where}: {missing[0]} is missing", "run `mycli configure`")
@@ -177,6 +177,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}:{line} {error.problem}") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except ValueError as error:  # 2024-02-30 looks like a date
+        raise ConfigError(
+            f"{path}: a value cannot be read: {error}", "write it in quotes if it is text"
+        ) from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply") from None
     if document is None:
         return {}
     if not isinstance(document, dict):

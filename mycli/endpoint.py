@@ -41,12 +41,18 @@ _draw = random.SystemRandom()
 
 
 @contextlib.contextmanager
-def checked() -> Generator[None]:
-    """Turn the 400 of a request that cannot be into a UsageError, before anything is sent."""
+def checked(**names: str) -> Generator[None]:
+    """Turn the 400 of a request that cannot be into a UsageError, before anything is sent.
+
+    names: how the caller calls a field, where it is not as in the request.
+    """
     try:
         yield
     except wire.WireError as error:
-        raise UsageError(error.error.removeprefix("invalid request: "), error.hint) from None
+        message, hint = error.error.removeprefix("invalid request: "), error.hint
+        for field, name in names.items():
+            message, hint = message.replace(field, name), hint.replace(field, name)
+        raise UsageError(message, hint) from None
 
 
 class Endpoint:

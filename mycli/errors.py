@@ -5,6 +5,7 @@ MycliError
  ├── ConfigError            2    a config or project file that cannot be read or understood
  ├── EndpointError          125  the endpoint cannot be reached, or is not the one it should be
  ├── ApiError               125  the endpoint answered with an error; `status` is the HTTP status
+ │    │                        (2 for 400 and 413: a request that cannot be, or is too large)
  │    ├── Unauthorized           401
  │    ├── ExecutionNotFound      404
  │    └── Throttled              429
@@ -48,6 +49,8 @@ class ApiError(MycliError):
     def __init__(self, status: int, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.status = status
+        if status in (400, 413):
+            self.exit_code = UsageError.exit_code
 
 
 class Unauthorized(ApiError):

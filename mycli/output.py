@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -101,12 +102,16 @@ def json_stream(
 
 
 def error(message: str, hint: str = "", *, as_json: bool = False) -> None:
-    """One line and a hint; under --json the document `{"error": ..., "hint": ...}` besides."""
+    """One line and a hint; under --json the document `{"error": ..., "hint": ...}` besides.
+
+    Never fails for want of a stdout: that may be the very error.
+    """
     _tell("✗", "error", message)
     if hint:
         story(f"  {escaped(hint, keep=_LINE_BREAK)}")
     if as_json:
-        json_document({"error": message, "hint": hint})
+        with contextlib.suppress(OSError):
+            json_document({"error": message, "hint": hint})
 
 
 def fields(rows: Mapping[str, object], *, indent: int = 0, beside: bool = False) -> None:
@@ -118,8 +123,11 @@ def fields(rows: Mapping[str, object], *, indent: int = 0, beside: bool = False)
             (story if beside else result)(line)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on stdout, whose last column gives way; in a pipe, tab-separated lines."""
+def table(columns: Mapping[str, bool], rows: Sequence[Sequence[str]]) -> None:
+    """A table on stdout, a row a line; in a pipe, tab-separated lines.
+
+    columns: the headings, and whether the column is cut where the terminal is too narrow for all.
+    """
     plain = [[escaped(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in (columns, *plain):
@@ -128,11 +136,13 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Column, Table
+    from rich.text import Text
 
-    *fixed, last = columns
-    drawn = Table(*(Column(name, no_wrap=True) for name in fixed), last, box=SIMPLE_HEAD)
+    # rich narrows the columns that may wrap, and their cells, which may not, end in "…".
+    headings = (Column(name, no_wrap=not cut) for name, cut in columns.items())
+    drawn = Table(*headings, box=SIMPLE_HEAD, pad_edge=False)
     for row in plain:
-        drawn.add_row(*row)
+        drawn.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
     Console(markup=False, emoji=False, highlight=False).print(drawn)
 
 

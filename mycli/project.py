@@ -75,6 +75,12 @@ def resolve(flags: Mapping[str, Any], folder: Path, *, is_local: bool) -> Settin
             values[name] = {**values.get("env", {}), **value} if name == "env" else value
             sources[name] = f"{source}{name.upper()}" if source == "MYCLI_" else source
     settings = Settings(**values, file=file, sources=sources)
+    for name in settings.env:
+        if not (name.isascii() and name.isidentifier()):
+            raise UsageError(
+                f"env: {name!r} is not a name for a variable",
+                "a name has letters, digits and _, and no digit first",
+            )
     if settings.skip_git:
         return dataclasses.replace(settings, repo=None, branch=None)
     return _with_repository(settings, folder, is_local)
@@ -135,6 +141,8 @@ def repo_address(repo: str, folder: Path, *, is_local: bool) -> str:
     """
     if re.match(r"[.~]{0,2}/", repo) or repo in (".", ".."):
         repo = (folder / Path(repo).expanduser()).resolve().as_uri()
+    if repo.startswith("file://"):  # git decodes it, and takes a bare space as well
+        repo = repo.replace(" ", "%20")
     address = wire.strip_credentials(repo)
     try:
         protocol = wire.repo_protocol(address)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-import shlex
 import time
-from collections.abc import Sequence
 
 from mycli import output
 from mycli.execution import Execution
@@ -24,7 +22,7 @@ _MEANINGS = {
 }
 
 
-def tell_settings(settings: Settings, command: Sequence[str]) -> None:
+def tell_settings(settings: Settings, command: str) -> None:
     """Say what is going to run, and where each value came from."""
     if settings.file:
         output.step(f"Loaded configuration from {os.path.relpath(settings.file)}")
@@ -42,8 +40,7 @@ def tell_settings(settings: Settings, command: Sequence[str]) -> None:
             output.step(
                 f"{name}: {output.escaped(value)}" + (f" (from {source})" if source else "")
             )
-    shell = command[0] if len(command) == 1 else shlex.join(command)
-    output.step(f"Command: {output.cut(shell, 200)}")
+    output.step(f"Command: {output.cut(command, 200)}")
     for warning in settings.warnings:
         output.warn(warning)
 

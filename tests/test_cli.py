@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -162,3 +163,49 @@ def test_another_profile(configured: FakeEndpoint, mycli: Mycli) -> None:
     ran = mycli("status", "--profile", "staging", ID)
     assert ran.code == 2
     assert "there is no profile 'staging'" in ran.err
+
+
+# --- As a process --------------------------------------------------------------------------------
+
+
+def in_a_shell(line: str) -> subprocess.CompletedProcess[str]:
+    """A line of sh, in which `mycli` is this one."""
+    return subprocess.run(
+        ["/bin/sh", "-c", line.replace("mycli", f"{sys.executable} -m mycli", 1)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.parametrize("words", ["list --json", f"status {ID}", "--help", "completion bash"])
+def test_a_full_disk_is_told_in_one_line(words: str, configured: FakeEndpoint) -> None:
+    configured.says("list", {"executions": []})
+    configured.says("status", STATUS)
+    ran = in_a_shell(f"mycli {words} >/dev/full")
+    assert (ran.returncode, ran.stderr) == (125, "✗ [Errno 28] No space left on device\n")
+
+
+def test_streams_may_be_closed(configured: FakeEndpoint) -> None:
+    configured.says("list", {"executions": [STATUS]})
+    assert in_a_shell("mycli list >&- 2>&-").returncode == 0
+    ran = in_a_shell("mycli list 2>&-")
+    assert (ran.returncode, ID in ran.stdout) == (0, True)
+    ran = in_a_shell("mycli configure <&-")
+    assert (ran.returncode, "no API key was given" in ran.stderr) == (2, True)
+
+
+def test_ctrl_c_while_it_loads_is_quiet() -> None:
+    program = (
+        "import sys\n"
+        "from importlib.metadata import entry_points\n"
+        "class Interrupts:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'mycli.cli': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+        "[command] = entry_points(group='console_scripts', name='mycli')\n"
+        "command.load()()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, b"", b"")

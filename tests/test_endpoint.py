@@ -122,7 +122,7 @@ def test_the_functions_errors(status: int, kind: type[ApiError]) -> None:
     assert type(error) is kind
     assert isinstance(error, ApiError)
     assert (error.status, error.message, error.hint) == (status, "what was wrong", "what to do")
-    assert error.exit_code == 125
+    assert error.exit_code == (2 if status in (400, 413) else 125)
 
 
 def test_unauthorized_says_what_to_do_where_the_function_does_not() -> None:

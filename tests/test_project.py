@@ -147,6 +147,16 @@ def test_nothing_named(tmp_path: Path, checkout: Path) -> None:
     assert f"--repo file://{checkout}" in caught.value.hint
 
 
+def test_a_bare_repository_is_one(tmp_path: Path, checkout: Path) -> None:
+    bare = tmp_path / "origin.git"
+    with pytest.raises(UsageError, match=r"origin\.git has no remote named origin") as caught:
+        settings(bare, is_local=True)
+    assert f"--repo {bare.as_uri()}" in caught.value.hint
+    git(bare, "remote", "add", "origin", URL)
+    found = settings(bare)
+    assert (found.repo, found.branch, found.warnings) == (URL, None, ())
+
+
 def test_without_git_on_the_machine(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(UsageError, match="which repository"):
@@ -206,6 +216,8 @@ def test_an_unknown_key_is_named_with_the_nearest_right_one(tmp_path: Path) -> N
     ("text", "message", "hint"),
     [
         ("branch: 1.0", ":1: branch is 1.0", "quotes"),
+        ("branch: 2024-02-01", ":1: branch is 2024-02-01", "quotes"),
+        ("branch: 2024-02-30", "day is out of range", "quotes"),
         ("image: x\ntimeout: soon", ":2: timeout is soon", "seconds"),
         ("timeout: true", ":1: timeout is true", "seconds"),
         ("skip_git: 'yes'", ":1: skip_git is yes", "true or false"),
@@ -274,6 +286,10 @@ def test_a_path_with_a_space_can_be_cloned(tmp_path: Path, checkout: Path) -> No
     assert " " not in address
     git(tmp_path, "clone", "--quiet", address, str(tmp_path / "clone"))
     assert (tmp_path / "clone" / "first").is_file()
+    odd.rename(tmp_path / "a b")
+    assert repo_address(f"file://{tmp_path}/a b", tmp_path, is_local=True) == (
+        (tmp_path / "a b").as_uri()
+    )
 
 
 @pytest.mark.parametrize("source", ["flag", "variable", "file", "git"])

@@ -7,6 +7,7 @@ import getpass
 import os
 import re
 import sys
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -34,13 +35,9 @@ def configure(
     mycli configure --profile staging --endpoint https://... < key.txt
     """
     name = profile or os.environ.get("MYCLI_PROFILE") or config.DEFAULT_PROFILE
-    saved = config.load_profiles().get(name)
-    if endpoint is None and saved is None:
-        raise UsageError(
-            "which stack? This version cannot look for one in an AWS account",
-            "give its address: mycli configure --endpoint URL",
-        )
-    wanted = _profile(saved, endpoint, _read_key())
+    profiles = config.load_profiles()
+    address = _address(name, profiles.get(name), endpoint)
+    wanted = _profile(profiles.values(), address, _read_key())
     from mycli.client import Client
 
     output.step(f"Trying the key at {wanted.api_endpoint}...")
@@ -52,11 +49,34 @@ def configure(
         output.json_document({"profile": name, "api_endpoint": wanted.api_endpoint})
 
 
-def _profile(saved: config.Profile | None, endpoint: str | None, key: str) -> config.Profile:
-    if saved and endpoint in (None, saved.api_endpoint):
-        return dataclasses.replace(saved, api_key=key)
-    address = endpoint or ""
-    return config.Profile(api_endpoint=address, api_key=key, region=region_of(address))
+def _address(name: str, saved: config.Profile | None, endpoint: str | None) -> str:
+    """The endpoint to save. Raises UsageError: there is none, or it has no place."""
+    if saved is None:
+        if endpoint is None:
+            raise UsageError(
+                "which stack? This version cannot look for one in an AWS account",
+                "give its address: mycli configure --endpoint URL",
+            )
+        return endpoint
+    if saved.is_local and endpoint not in (None, saved.api_endpoint):
+        raise UsageError(
+            f"the profile {name} is for a stack on this machine, and has the only copy of its key",
+            "name another one with `--profile NAME`, or delete that stack: `mycli destroy`",
+        )
+    return endpoint or saved.api_endpoint
+
+
+def _profile(profiles: Iterable[config.Profile], address: str, key: str) -> config.Profile:
+    """The profile to try. What is known of a stack at this origin is kept: above all, its proof."""
+    new = config.Profile(api_endpoint=address, api_key=key, region=region_of(address))
+    known = [saved for saved in profiles if _origin(saved.api_endpoint) == _origin(address)]
+    same = [saved for saved in known if saved.api_endpoint == address]
+    return dataclasses.replace([*same, *known, new][0], api_endpoint=address, api_key=key)
+
+
+def _origin(endpoint: str) -> list[str]:
+    """The scheme, nothing, and the host with its port; never fails."""
+    return endpoint.lower().split("/")[:3]
 
 
 def region_of(endpoint: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mycli.client import Client
     from mycli.execution import Execution
     from mycli.project import Settings
+    from orchestrator.wire import ExecRequest
 
 EXACT = "mycli.exact"
 
@@ -91,10 +93,11 @@ def exec_(
         "memory": memory,
         "skip_git": skip_git or (False if repo else None),
     }
+    shell = _utf8("the command", command[0] if len(command) == 1 else shlex.join(command))
     with connect(profile) as client:
         settings = project.resolve(given, Path.cwd(), is_local=client.profile.is_loopback)
-        terminal.tell_settings(settings, command)
-        execution = _start(client, command, settings, request_id)
+        terminal.tell_settings(settings, shell)
+        execution = _start(client, _request(shell, settings, request_id))
         attached = follow or wait
         terminal.tell_started(execution, beside=as_json or attached, flags=of_profile(profile))
         document = dataclasses.asdict(execution.started) if execution.started else {}
@@ -129,17 +132,27 @@ def _variables(given: list[str]) -> dict[str, str]:
         name, separator, value = text.partition("=")
         if not separator and name not in os.environ:
             raise UsageError(f"--env {name}: there is no such variable here", "or give KEY=VALUE")
-        variables[name] = value if separator else os.environ[name]
+        variables[name] = _utf8(f"--env {name}", value if separator else os.environ[name])
     return variables
 
 
-def _start(
-    client: Client, command: list[str], settings: Settings, request_id: str | None
-) -> Execution:
-    output.step("Starting execution...")
+def _utf8(what: str, text: str) -> str:
+    """The text, unless it has bytes that a request cannot carry. Raises UsageError."""
     try:
-        execution = client.exec(
-            command[0] if len(command) == 1 else command,
+        text.encode()
+    except UnicodeEncodeError:
+        hint = "pass other bytes in a file of the repository, or encoded as with base64"
+        raise UsageError(f"{what} is not UTF-8", hint) from None
+    return text
+
+
+def _request(command: str, settings: Settings, request_id: str | None) -> ExecRequest:
+    from mycli.endpoint import checked
+    from orchestrator import wire
+
+    with checked(timeout_seconds="timeout"):
+        return wire.ExecRequest(
+            command=command,
             image=settings.image,
             repo=settings.repo,
             branch=settings.branch,
@@ -151,6 +164,12 @@ def _start(
             memory=settings.memory,
             request_id=request_id,
         )
+
+
+def _start(client: Client, request: ExecRequest) -> Execution:
+    output.step("Starting execution...")
+    try:
+        execution = client.start(request)
     except KeyboardInterrupt:
         output.warn("Interrupted before the answer came: it may have started, see `mycli list`")
         raise

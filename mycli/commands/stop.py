@@ -28,10 +28,12 @@ def stop(
     mycli stop --reason "wrong branch" 67a1a8f4a3b5
     """
     with connect(profile) as client:
-        status = client.stop(name, reason)
-    if as_json:
-        output.json_document({"execution": name, "status": status})
-    elif status == "STOPPED":
+        execution = client.execution(name)
+        status = execution.stop(reason)
+        if as_json:
+            output.json_document({"execution_id": execution.id, "status": status})
+            return
+    if status == "STOPPED":
         output.done(f"{name} has stopped")
     else:
         output.done(f"{name} is stopping ({status})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -69,6 +70,35 @@ def test_a_new_key_for_a_stack_on_this_machine_keeps_its_secret(
         assert config.load_profile().daemon_secret == "ours"
         assert config.load_profile().api_key == new
         assert [seen.key for seen in daemon.seen] == [None, new]
+
+
+def test_a_stack_on_this_machine_is_not_replaced(
+    endpoint: FakeEndpoint, mycli: Mycli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its profile has the only copy of its key."""
+    with FakeEndpoint(daemon_secret="ours") as daemon:
+        config.save_profile(daemon.profile)
+        for url in (endpoint.url, daemon.url + "/other"):
+            types(monkeypatch, KEY)
+            ran = mycli("configure", "--endpoint", url)
+            assert (ran.code, ran.out) == (2, "")
+            assert "--profile" in ran.err
+            assert "mycli destroy" in ran.err
+        assert config.load_profiles() == {"default": daemon.profile}
+        assert endpoint.seen == daemon.seen == []
+
+
+def test_a_stranger_on_the_port_of_this_machines_account_gets_no_key(
+    endpoint: FakeEndpoint, mycli: Mycli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.save_profile(dataclasses.replace(endpoint.profile, daemon_secret="ours"))
+    endpoint.says("list", NONE)
+    types(monkeypatch, KEY)
+    ran = mycli("configure", "--endpoint", endpoint.url + "/other", "--profile", "other")
+    assert ran.code == 125
+    assert "not your account" in ran.err
+    assert [seen.key for seen in endpoint.seen] == [None]
+    assert list(config.load_profiles()) == ["default"]
 
 
 @pytest.mark.parametrize("text", ["", "\n", "not a key\n", "sk_live_123\n"])

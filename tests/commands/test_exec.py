@@ -114,9 +114,11 @@ def test_one_argument_is_a_shell_command_and_several_are_exact(
         (["--skip-git", "make all", "-f"], "-f stands behind"),
         (["--skip-git", "--repo", URL, "true"], "exclude each other"),
         (["--skip-git", "--env", "NOT_SET_HERE", "true"], "NOT_SET_HERE"),
-        (["--skip-git", "--env", "1A=x", "true"], "env"),
+        (["--skip-git", "--env", "1A=x", "true"], "'1A' is not a name for a variable"),
+        (["--skip-git", "echo \udcff"], "the command is not UTF-8"),
+        (["--skip-git", "--env", "A=\udcff", "true"], "--env A is not UTF-8"),
         (["--skip-git", "--env", "MYCLI_X=x", "true"], "reserved"),
-        (["--skip-git", "--timeout", "0", "true"], "timeout_seconds"),
+        (["--skip-git", "--timeout", "0", "true"], "timeout: is 0"),
         (["--skip-git", "--cpu", "256", "true"], "memory"),
         (["--skip-git", "--image", "-x", "true"], "image"),
         (["--skip-git", " "], "command"),
@@ -131,6 +133,8 @@ def test_what_cannot_be_is_refused_before_anything_is_sent(
     ran = mycli("exec", *words)
     assert (ran.code, ran.out) == (2, ""), ran
     assert said in ran.err
+    assert "Starting" not in ran.err
+    assert "timeout_seconds" not in ran.err
     assert ready.seen == []
 
 
@@ -246,7 +250,7 @@ def test_a_refusal(ready: FakeEndpoint, mycli: Mycli) -> None:
     refused = {"error": "the overrides are 812 characters over 8192", "hint": "shorten"}
     ready.says("exec", Answer(refused, status=413))
     ran = mycli("exec", "--skip-git", "x")
-    assert (ran.code, ran.out) == (125, "")
+    assert (ran.code, ran.out) == (2, "")
     assert "8192" in ran.err
     assert json.loads(mycli("exec", "--json", "--skip-git", "x").out) == refused
 

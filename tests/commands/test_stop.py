@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.conftest import Mycli
-from tests.fake_endpoint import ID, FakeEndpoint
+from tests.fake_endpoint import ARN, ID, STATUS, FakeEndpoint
 
 
 def test_stop(configured: FakeEndpoint, mycli: Mycli) -> None:
@@ -19,6 +21,9 @@ def test_stop(configured: FakeEndpoint, mycli: Mycli) -> None:
     assert "has stopped" in again.err
 
 
-def test_as_json(configured: FakeEndpoint, mycli: Mycli) -> None:
+@pytest.mark.parametrize("name", [ID, ARN])
+def test_as_json(name: str, configured: FakeEndpoint, mycli: Mycli) -> None:
     configured.says("stop", {"status": "STOPPING"})
-    assert json.loads(mycli("stop", "--json", ID).out) == {"execution": ID, "status": "STOPPING"}
+    configured.says("status", STATUS)
+    told = json.loads(mycli("stop", "--json", name).out)
+    assert told == {"execution_id": ID, "status": "STOPPING"}
