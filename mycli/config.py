@@ -89,7 +89,7 @@ def _no_such_profile(wanted: str, profiles: Mapping[str, Profile]) -> ConfigErro
     if not profiles:
         return ConfigError(
             "mycli is not configured yet",
-            "run `mycli init`, or `mycli configure` if a stack is there already",
+            "run `mycli init --local`, or `mycli configure` if a stack is there already",
         )
     known = ", ".join(sorted(profiles))
     return ConfigError(f"there is no profile {wanted!r} in {config_path()}", f"there is: {known}")

@@ -55,7 +55,7 @@ def test_colour_is_for_a_terminal_that_wants_it(monkeypatch: pytest.MonkeyPatch)
 def test_what_others_wrote_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     shown = "a\\x1b]0;owned\\x07\\x1b[2J\\x9b31m\\x00\\r\\u202eb"
     output.fields({"Reason": EVIL})
-    output.table(["COMMAND"], [[EVIL]])
+    output.table({"COMMAND": True}, [[EVIL]])
     output.error(EVIL, EVIL)
     output.warn(EVIL)
     printed = capsys.readouterr()
@@ -65,10 +65,11 @@ def test_what_others_wrote_cannot_steer_the_terminal(capsys: pytest.CaptureFixtu
 
 def test_nor_in_a_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [["[bold]7[/bold]", ":smile:", EVIL, "ü 東京"]]
+    columns = dict.fromkeys("ABCD", True)
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
-    printed = on_a_terminal(monkeypatch, "stdout", lambda: output.table(["A", "B", "C", "D"], rows))
+    printed = on_a_terminal(monkeypatch, "stdout", lambda: output.table(columns, rows))
     assert "[bold]7[/bold]" in printed
     assert ":smile:" in printed
     assert "\\x1b]0;owned" in printed
@@ -77,8 +78,19 @@ def test_nor_in_a_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b]" not in printed
 
 
+def test_a_narrow_terminal_cuts_only_what_may_be_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"COLUMNS": "40", "NO_COLOR": "1", "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value)
+    columns, row = {"ID": False, "COMMAND": True}, ["6b0173260e02", "a long command " * 9]
+    printed = on_a_terminal(monkeypatch, "stdout", lambda: output.table(columns, [row]))
+    [line] = [line for line in printed.splitlines() if "6b0" in line]
+    assert line.startswith(" 6b0173260e02 ")
+    assert line.rstrip().endswith("…")
+    assert len(line) <= 40
+
+
 def test_a_table_in_a_pipe_is_tab_separated(capsys: pytest.CaptureFixture[str]) -> None:
-    output.table(["A", "B"], [["1", "two words"], ["3", "a\tb\nc"]])
+    output.table({"A": False, "B": True}, [["1", "two words"], ["3", "a\tb\nc"]])
     assert capsys.readouterr().out == "A\tB\n1\ttwo words\n3\ta\\tb\\nc\n"
 
 

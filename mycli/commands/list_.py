@@ -52,11 +52,23 @@ def list_(
         output.story("No executions.")
         return
     output.table(
-        ("EXECUTION", "STATUS", "EXIT", "CREATED", "IMAGE", "REPOSITORY", "COMMAND"),
+        _COLUMNS,
         [_row(item) for item in found],
     )
     if len(found) == limit and not everything:
         output.story(f"The newest {limit}; --limit or --all shows more.")
+
+
+# Whether the column is cut where there is no room: never what a next command would need.
+_COLUMNS = {
+    "EXECUTION": False,
+    "STATUS": False,
+    "EXIT": False,
+    "CREATED": False,
+    "IMAGE": True,
+    "REPOSITORY": True,
+    "COMMAND": True,
+}
 
 
 def since_time(text: str, now: datetime) -> str:
