@@ -103,7 +103,7 @@ def _as_json(execution: Execution, follow: bool) -> None:
         told = {"error": failures[0].message, "hint": failures[0].hint} if failures else {}
         return {"exit_code": execution.exit_code, **told}
 
-    output.json_stream({"execution": execution.name}, "events", events(), tail)
+    output.json_stream({"execution_id": execution.name}, "events", events(), tail)
     if failures:
         output.error(failures[0].message, failures[0].hint)
         raise typer.Exit(failures[0].exit_code)

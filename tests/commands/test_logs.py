@@ -67,7 +67,7 @@ def test_as_json(follow: list[str], configured: FakeEndpoint, mycli: Mycli) -> N
     ran = mycli("logs", "--json", *follow, ID)
     assert ran.code == (7 if follow else 0)
     assert json.loads(ran.out) == {
-        "execution": ID,
+        "execution_id": ID,
         "events": [
             {"at": AT, "text": "Cloning...", "phase": "setup"},
             {"at": AT, "text": "one", "phase": "output"},
