@@ -11,6 +11,7 @@ import array
 import contextlib
 import json
 import shutil
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,30 +30,24 @@ Event = dict[str, Any]
 class EventFile:
     """The events of one stream, as the list that the emulator takes them for.
 
-    In memory are only the places where lines start. Appending is for one thread at a time (the
-    emulator holds its lock), reading for any number.
+    In memory are only the places where a line ends and the next one starts: event n stands between
+    the places n and n + 1. So one append makes an event known, whole. Appending is for one thread
+    at a time (the emulator holds its lock), reading for any number.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._starts: array.array[int] | None = None
-        self._size = 0
+        self._places: array.array[int] | None = None
+        self._indexing = threading.Lock()
 
     def _index(self) -> array.array[int]:
-        if self._starts is None:
-            starts = array.array("Q")
-            with contextlib.suppress(FileNotFoundError), self.path.open("rb+") as file:
-                for line in file:
-                    if not line.endswith(b"\n"):  # cut short by a kill
-                        file.truncate(self._size)
-                        break
-                    starts.append(self._size)
-                    self._size += len(line)
-            self._starts = starts
-        return self._starts
+        with self._indexing:  # the first to ask makes it: writer and reader may meet here
+            if self._places is None:
+                self._places = _places(self.path)
+            return self._places
 
     def __len__(self) -> int:
-        return len(self._index())
+        return len(self._index()) - 1
 
     def __getitem__(self, at: int | slice) -> Any:
         if isinstance(at, slice):
@@ -66,33 +61,41 @@ class EventFile:
     def _read(self, first: int, last: int) -> list[Event]:
         if first >= last:
             return []
-        starts = self._index()
-        end = starts[last] if last < len(starts) else self._size
+        places = self._index()
         with self.path.open("rb") as file:
-            file.seek(starts[first])
-            lines = file.read(end - starts[first]).splitlines()
+            file.seek(places[first])
+            lines = file.read(places[last] - places[first]).splitlines()
         return [_event(first + number, *json.loads(line)) for number, line in enumerate(lines)]
 
     def page_end(self, first: int, limit: int) -> int:
         """Where a page of at most this many events, and 1 MB, ends. A long event stands alone."""
-        starts, last = self._index(), first
-        while last < len(starts) and last - first < limit:
-            end = starts[last + 1] if last + 1 < len(starts) else self._size
-            if end - starts[first] > PAGE_BYTES and last > first:
-                break
+        places = self._index()
+        last, most = first, min(len(places) - 1, first + limit)
+        while last < most and (last == first or places[last + 1] - places[first] <= PAGE_BYTES):
             last += 1
         return last
 
     def extend(self, events: Iterable[Event]) -> None:
-        starts = self._index()
+        places = self._index()
         lines = [_line(event["timestamp"], event["message"]) for event in events]
         append_whole(self.path, b"".join(lines))
         for line in lines:
-            starts.append(self._size)
-            self._size += len(line)
+            places.append(places[-1] + len(line))
 
     def __deepcopy__(self, _memo: Any) -> list[Event]:
         return []  # in the emulator's snapshots: the file is the record
+
+
+def _places(path: Path) -> array.array[int]:
+    """Where the lines of a file end, after 0. A last line that a kill cut short is taken off."""
+    places = array.array("Q", [0])
+    with contextlib.suppress(FileNotFoundError), path.open("rb+") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                file.truncate(places[-1])
+                break
+            places.append(places[-1] + len(line))
+    return places
 
 
 def _line(milliseconds: int, message: str) -> bytes:

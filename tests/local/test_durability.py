@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +258,25 @@ def test_a_stream_is_read_back_from_its_file(tmp_path: Path) -> None:
         assert stream[3:3] == []
     with pytest.raises(IndexError):
         written[5]
+
+
+def test_a_reader_never_sees_half_of_what_is_written(tmp_path: Path) -> None:
+    for number in range(50):
+        stream = EventFile(tmp_path / str(number))
+        seen: list[str] = []
+        events = [{"timestamp": 1, "message": str(line)} for line in range(200)]
+
+        def read(stream: EventFile = stream, seen: list[str] = seen) -> None:
+            while len(seen) < 200:
+                last = stream.page_end(len(seen), 10_000)
+                seen += [event["message"] for event in stream[len(seen) : last]]
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        for event in events:
+            stream.extend([event])
+        reader.join(10)
+        assert seen == [event["message"] for event in events]
 
 
 def test_a_line_that_a_kill_cut_short_is_dropped(tmp_path: Path) -> None:
