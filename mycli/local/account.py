@@ -26,7 +26,7 @@ from typing import Any
 
 from mycli import config
 from mycli.errors import LocalAccountError
-from mycli.local.containers import find_engine
+from mycli.local.containers import find_engine, need_engine
 from mycli.local.guard import PROVE_PATH, proof
 from mycli.local.permissions import new_key_id
 from mycli.local.place import Account, Place, place, read
@@ -88,11 +88,8 @@ def _changed(at: Place, account: Account | None, runtime: str) -> Account:
             secret_access_key=secrets.token_urlsafe(30),
             daemon_secret=secrets.token_hex(32),
         )
-    if runtime == "container" and find_engine() is None:
-        raise LocalAccountError(
-            "neither Docker nor Podman answers",
-            "start one of them, or run tasks as processes: --runtime process",
-        )
+    if runtime == "container":
+        need_engine()
     config.write_private(at.account, json.dumps(dataclasses.asdict(account)).encode())
     return account
 

@@ -46,6 +46,17 @@ def find_engine() -> str | None:
     return None
 
 
+def need_engine() -> str:
+    """The same; raises LocalAccountError where there is none."""
+    engine = find_engine()
+    if engine is None:
+        raise LocalAccountError(
+            "neither Docker nor Podman answers",
+            "start one of them, or run tasks as processes: --runtime process",
+        )
+    return engine
+
+
 def runtime(name: str, tasks: Path, account_id: str) -> Runtime:
     """The runtime of this name, `process` or `container`. tasks: where scratch folders go.
 
@@ -53,12 +64,7 @@ def runtime(name: str, tasks: Path, account_id: str) -> Runtime:
     """
     if name == "process":
         return partial(_as_process, tasks)
-    engine = find_engine()
-    if engine is None:
-        raise LocalAccountError(
-            "neither Docker nor Podman answers",
-            "start one of them, or run tasks as processes: --runtime process",
-        )
+    engine = need_engine()
     label = f"mycli.account={account_id}"
     left = _engine(engine, "ps", "--all", "--quiet", "--filter", f"label={label}").stdout.split()
     if left:

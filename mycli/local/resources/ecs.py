@@ -72,18 +72,21 @@ CAPACITY_PROVIDERS = Kind(
 )
 
 
+# What RegisterTaskDefinition takes as it stands in the program.
+_SETTINGS = (
+    "family",
+    "requiresCompatibilities",
+    "networkMode",
+    "cpu",
+    "memory",
+    "executionRoleArn",
+    "taskRoleArn",
+    "runtimePlatform",
+)
+
+
 def _register(clients: Clients, inputs: Properties) -> tuple[str, dict[str, Any]]:
-    names = (
-        "family",
-        "requiresCompatibilities",
-        "networkMode",
-        "cpu",
-        "memory",
-        "executionRoleArn",
-        "taskRoleArn",
-        "runtimePlatform",
-    )
-    given = {name: inputs[name] for name in names if inputs.get(name)}
+    given = {name: inputs[name] for name in _SETTINGS if inputs.get(name)}
     containers = json.loads(inputs["containerDefinitions"])
     made = clients("ecs").register_task_definition(
         containerDefinitions=containers, tags=_tags(inputs), **given
@@ -112,19 +115,7 @@ TASK_DEFINITION = Kind(
     read=_is_registered,
     update=_retag,
     delete=_deregister,
-    replaced_by=frozenset(
-        {
-            "family",
-            "requiresCompatibilities",
-            "networkMode",
-            "cpu",
-            "memory",
-            "executionRoleArn",
-            "taskRoleArn",
-            "runtimePlatform",
-            "containerDefinitions",
-        }
-    ),
+    replaced_by=frozenset({*_SETTINGS, "containerDefinitions"}),
     new_first=True,
 )
 
