@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test format lock clean
+.PHONY: setup demo test soak format lock clean
 
 # Compiled here, because a command line that compiles itself at each start is slow.
 .venv/.ready: constraints.txt pyproject.toml
@@ -25,6 +25,10 @@ test: setup
 	$(BIN)/lint-imports
 	$(BIN)/cog --check README.md
 	$(BIN)/pytest
+
+# The long runs: some tens of minutes. Each has a short one in `make test`.
+soak: setup
+	$(BIN)/pytest -m soak
 
 format: setup
 	$(BIN)/ruff check --fix .
