@@ -23,6 +23,7 @@ from mycli.local import account
 from mycli.local.clients import clients_of
 from mycli.local.ledger import Ledger
 from mycli.local.place import Account, Place, place, read
+from mycli.stack import executions
 from mycli.stack.names import check_stack_name
 from orchestrator.wire import DEFAULT_IMAGE
 
@@ -110,7 +111,7 @@ def up(options: Options, on_event: OnEvent) -> Made:
         outputs = Ledger.read(ledger.path).outputs
     profile = dataclasses.replace(profile, api_endpoint=outputs["api_endpoint"])
     config.save_profile(profile, name)
-    open_for_executions(clients_of(here), outputs["table"])
+    executions.accept_new(clients_of(here)("dynamodb"), outputs["table"])
     return Made(
         profile_name=name,
         profile=profile,
@@ -244,9 +245,3 @@ class _Applying:
 
 
 _DOING = {"create": "Creating", "update": "Updating", "delete": "Deleting"}
-
-
-def open_for_executions(clients: Callable[[str], Any], table: str) -> None:
-    """Take away what an interrupted destroy left to refuse new executions."""
-    closing = {"execution_id": {"S": "closing"}}
-    clients("dynamodb").delete_item(TableName=table, Key=closing)

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mycli import config
-from mycli.errors import LocalAccountError, StackError
+from mycli.errors import StackError
 from mycli.local import account
 from mycli.local.clients import clients_of
 from mycli.local.deletion import delete_all
 from mycli.local.ledger import Ledger
 from mycli.local.place import Account, load, place
 from mycli.local.resources import Clients
-from mycli.stack import task_definitions
-from mycli.stack.names import STACK_TAG
-
-STOPPING_SECONDS = 60.0  # a task has 30 s from TERM to KILL
-_STOPPED_BY = "The stack is being destroyed"
+from mycli.stack import executions, task_definitions
+from mycli.stack.leftovers import find_leftovers
 
 OnEvent = Callable[[str], None]
 
@@ -66,8 +61,7 @@ def destroy(stack_name: str, keep_config: bool, on_event: OnEvent) -> Gone:
         profiles = [] if keep_config else _profiles(here, stack_name)
         account.start(here)
         clients = clients_of(here)
-        _refuse_new_executions(clients, ledger)
-        stopped = _stop_tasks(clients, ledger, on_event)
+        stopped = _stop_executions(clients, ledger, on_event)
         pruned = task_definitions.prune(clients("ecs"), stack_name, on_event)
         resources = len(ledger.resources)
         delete_all(
@@ -95,67 +89,12 @@ def destroy(stack_name: str, keep_config: bool, on_event: OnEvent) -> Gone:
     )
 
 
-def _refuse_new_executions(clients: Clients, ledger: Ledger) -> None:
-    """Write the item that an exec checks in the transaction which would start it."""
+def _stop_executions(clients: Clients, ledger: Ledger, on_event: OnEvent) -> int:
+    """Refuse new executions and stop those that run, as far as the stack was made; how many."""
     if table := ledger.find("aws:dynamodb/table:Table", "executions"):
-        closing = {"execution_id": {"S": "closing"}}
-        clients("dynamodb").put_item(TableName=table.id, Item=closing)
-
-
-def _stop_tasks(clients: Clients, ledger: Ledger, on_event: OnEvent) -> int:
-    """Stop what runs in the stack's cluster, and wait until it has; how many tasks that were."""
+        executions.refuse_new(clients("dynamodb"), table.id)
     cluster = ledger.find("aws:ecs/cluster:Cluster", "cluster")
-    if cluster is None:
-        return 0
-    ecs = clients("ecs")
-    stopped: set[str] = set()
-    deadline = time.monotonic() + STOPPING_SECONDS
-    while live := _live(ecs, cluster.id):
-        for task in live:
-            arn = task["taskArn"]
-            if task["desiredStatus"] != "STOPPED":
-                on_event(f"Stopping {arn}")
-                ecs.stop_task(cluster=cluster.id, task=arn, reason=_STOPPED_BY)
-            stopped.add(arn)
-        if time.monotonic() > deadline:
-            raise LocalAccountError("tasks of the stack do not stop", "try again in a minute")
-        time.sleep(0.05)
-    return len(stopped)
-
-
-def _live(ecs: Any, cluster: str) -> list[dict[str, Any]]:
-    """Tasks that have not ended: ListTasks names those that are to stop only if asked for them."""
-    arns = [
-        arn
-        for status in ("RUNNING", "STOPPED")
-        for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus=status)
-        for arn in page["taskArns"]
-    ]
-    return [
-        task
-        for first in range(0, len(arns), 100)
-        for task in ecs.describe_tasks(cluster=cluster, tasks=arns[first : first + 100])["tasks"]
-        if task["lastStatus"] != "STOPPED"
-    ]
-
-
-def find_leftovers(clients: Clients, stack_name: str) -> list[str]:
-    """ARNs of what still carries the stack's tag, and of log groups named after it.
-
-    Not those of stopped tasks: ECS shows them for an hour, and nobody can delete them.
-    """
-    tagged = clients("resourcegroupstaggingapi").get_resources(
-        TagFilters=[{"Key": STACK_TAG, "Values": [stack_name]}]
-    )["ResourceTagMappingList"]
-    logs = clients("logs")
-    named = [
-        group["arn"]
-        for prefix in (f"/aws/mycli/{stack_name}", f"/aws/lambda/{stack_name}-orchestrator")
-        for group in logs.describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
-        if group["logGroupName"] == prefix
-    ]
-    arns = {resource["ResourceARN"] for resource in tagged} | set(named)
-    return sorted(arn for arn in arns if ":task/" not in arn)
+    return executions.stop_all(clients("ecs"), cluster.id, on_event) if cluster else 0
 
 
 def _profiles(here: Account, stack_name: str) -> list[str]:
