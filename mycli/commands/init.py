@@ -12,8 +12,8 @@ import typer
 from mycli import output
 from mycli.commands import Json
 from mycli.errors import StackError, UsageError
+from mycli.stack.credentials import MAX_BYTES
 
-MAX_CREDENTIAL_BYTES = 4096  # a standard parameter of SSM holds no more
 _Secret = Annotated[
     str | None, typer.Option(metavar="FILE", help="Git credential; - reads stdin, empty removes.")
 ]
@@ -95,8 +95,8 @@ def _read(files: dict[str, str]) -> dict[str, str]:
             text = content.decode().replace("\r\n", "\n")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{file} cannot be read: {error}") from None
-        if len(content) > MAX_CREDENTIAL_BYTES:
-            raise UsageError(f"{file} has more than {MAX_CREDENTIAL_BYTES} bytes")
+        if len(content) > MAX_BYTES:
+            raise UsageError(f"{file} has more than {MAX_BYTES} bytes")
         # A key ends with a line break, and a token has none.
         found[kind] = text if kind == "ssh_private_key" else text.strip()
     return found

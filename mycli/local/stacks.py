@@ -23,13 +23,11 @@ from mycli.local import account
 from mycli.local.clients import clients_of
 from mycli.local.ledger import Ledger
 from mycli.local.place import Account, Place, place, read
-from mycli.stack import executions
+from mycli.stack import credentials, executions
 from mycli.stack.names import check_stack_name
 from orchestrator.wire import DEFAULT_IMAGE
 
 UNFINISHED = "/unfinished"  # what stands for a stack's endpoint until it is made
-CREDENTIALS = ("github_token", "gitlab_token", "ssh_private_key")
-_PARAMETERS = {name: name.replace("_", "-") for name in CREDENTIALS}
 
 OnEvent = Callable[[str], None]
 
@@ -38,7 +36,7 @@ OnEvent = Callable[[str], None]
 class Options:
     """What init was asked for. None: as it is in the stack already, or the default.
 
-    credentials: of each kind in CREDENTIALS that was given, its text; an empty one takes the
+    credentials: of each kind of git credential that was given, its text; an empty one takes the
     credential away.
     """
 
@@ -156,7 +154,7 @@ def _request(
         "gitlab_host": options.gitlab_host or known.get("gitlab_host") or "gitlab.com",
         **_credentials(options, here, known),
     }
-    hidden = ["api_key_hash", *CREDENTIALS]
+    hidden = ["api_key_hash", *credentials.KINDS]
     return {"stack": options.stack_name, "config": given, "secrets": hidden}
 
 
@@ -183,12 +181,13 @@ def _architecture() -> str:
 
 def _credentials(options: Options, here: Account, known: Mapping[str, Any]) -> dict[str, str]:
     """The git credentials that were given now, and those that the stack has from before."""
-    kept = [kind for kind in known.get("git_credentials", []) if kind not in options.credentials]
+    kept = set(known.get("git_credentials", [])) - set(options.credentials)
     found: dict[str, str] = {}
-    for kind in kept:
-        name = f"/mycli/{options.stack_name}/{_PARAMETERS[kind]}"
-        answer = clients_of(here)("ssm").get_parameter(Name=name, WithDecryption=True)
-        found[kind] = answer["Parameter"]["Value"]
+    for credential in credentials.CREDENTIALS:
+        if credential.kind in kept:
+            name = credential.parameter(options.stack_name)
+            answer = clients_of(here)("ssm").get_parameter(Name=name, WithDecryption=True)
+            found[credential.kind] = answer["Parameter"]["Value"]
     return {kind: text for kind, text in {**found, **options.credentials}.items() if text}
 
 

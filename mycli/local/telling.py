@@ -12,6 +12,7 @@ from mycli.errors import UsageError
 from mycli.local.containers import find_engine
 from mycli.local.stacks import Made, Options
 from mycli.local.teardown import Gone
+from mycli.stack.credentials import CREDENTIALS
 
 _RESOURCES = (
     "VPC with subnets and internet gateway",
@@ -20,11 +21,6 @@ _RESOURCES = (
     "DynamoDB table, CloudWatch log groups, EventBridge rule",
     "IAM roles and security group",
 )
-_CREDENTIALS = {
-    "github_token": "GitHub token",
-    "gitlab_token": "GitLab token",
-    "ssh_private_key": "SSH key",
-}
 
 
 def ask_before_making(options: Options) -> None:
@@ -79,7 +75,7 @@ def tell_made(made: Made) -> None:
             "Tasks run as": "processes"
             if made.runtime == "process"
             else f"{find_engine()} containers",
-            "Git access": ", ".join(_CREDENTIALS[kind] for kind in made.git_credentials),
+            "Git access": ", ".join(c.title for c in CREDENTIALS if c.kind in made.git_credentials),
         },
         indent=2,
     )

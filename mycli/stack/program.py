@@ -18,6 +18,7 @@ import pulumi
 import pulumi_aws as aws
 
 from mycli.stack import policies
+from mycli.stack.credentials import CREDENTIALS, Credential
 from mycli.stack.names import STACK_TAG, check_stack_name
 from orchestrator.wire import CONTAINER_NAME, DEFAULT_IMAGE
 
@@ -27,21 +28,6 @@ ZONES_WITHOUT_FARGATE = ["apne1-az3", "cnn1-az3", "cnn1-az4", "usw1-az2"]
 
 LOG_RETENTION_DAYS = 7
 STAGE = "prod"
-
-
-class Credential(NamedTuple):
-    """A git credential: its key in the config, its name in SSM, the variable task.sh reads."""
-
-    kind: str
-    parameter: str
-    variable: str
-
-
-CREDENTIALS = (
-    Credential("github_token", "github-token", "MYCLI_GITHUB_TOKEN"),
-    Credential("gitlab_token", "gitlab-token", "MYCLI_GITLAB_TOKEN"),
-    Credential("ssh_private_key", "ssh-private-key", "MYCLI_SSH_PRIVATE_KEY"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,8 +216,8 @@ def _template(
     task_role = _role(stack, "task-role", "ecs-tasks.amazonaws.com")
     parameters = {
         credential: aws.ssm.Parameter(
-            credential.parameter,
-            name=f"/mycli/{stack}/{credential.parameter}",
+            credential.name,
+            name=credential.parameter(stack),
             type="SecureString",  # of 4 KB at most
             value=value,
             tags=_tags(stack),
