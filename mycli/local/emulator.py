@@ -41,14 +41,21 @@ def configure(account_id: str, region: str, port: int, state: Path, scratch: Pat
 
 
 def isolate() -> None:
-    """Keep the emulator from what it would do to the machine when it starts.
+    """Keep the emulator from what it would do to the machine, and from what it need not speak.
 
-    It removes the containers of every emulator like it, and runs scripts it finds in /etc.
+    When it starts it removes the containers of every emulator like it, and runs scripts it finds in
+    /etc. Its server changes to HTTP/2 before anybody is asked who may come in.
     """
     app = module("app")
     app._docker_socket_present = lambda: False
     app._reaper_docker_client = lambda: None
     app._collect_scripts = _none
+    h11 = importlib.import_module("hypercorn.protocol.h11")
+    h11.H11Protocol._check_protocol = _stay
+
+
+async def _stay(*_request: Any) -> None:
+    return None
 
 
 def _none(*_folders: str) -> list[str]:

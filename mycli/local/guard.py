@@ -7,12 +7,13 @@ The emulator can start processes, so nobody but this account's owner may get thr
   one, `test` and any account number for its root, and then checks no signature);
 - a caller with an API key: only the API's own invoke path is open without AWS credentials.
 
-The emulator then checks the signature and IAM's policies. Every path of the emulator's own
-(`/_ministack/reset`, code download) is shut.
+The emulator then checks the signature and IAM's policies, but not on every path: many it answers to
+whoever names a key. So all paths are shut but those of the services that a stack is made of.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -27,10 +28,17 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Coroutine[Any, Any, None]]
 
 PROVE_PATH = "/_mycli/prove"
-MAX_INVOKE_BYTES = 10 * 1024 * 1024  # API Gateway's own limit
+# The function takes 64 KB, and says so of what is larger. It looks at the key when all has been
+# read: with API Gateway's own 10 MB, strangers could fill the memory.
+MAX_INVOKE_BYTES = 256 * 1024
 MAX_AWS_BYTES = 70 * 1024 * 1024  # Lambda takes 50 MB of code in a request, base64 besides
 
+BODY_SECONDS = 30.0  # from the head of a request to the end of its body
+
 _INVOKE = re.compile(r"/restapis/[A-Za-z0-9]+/[A-Za-z0-9_-]+/_user_request_(/[^\x00-\x20]*)?")
+# The JSON and query protocols; API Gateway; Lambda.
+_AWS = re.compile(r"/|/(restapis|tags|20\d\d-\d\d-\d\d)(/[^\x00-\x20]*)?")
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
 _NONCE = re.compile(r"[0-9a-f]{32,128}")
 _CREDENTIAL = re.compile(r"AWS4-HMAC-SHA256 Credential=([A-Za-z0-9]{16,128})/")
 _QUERY_CREDENTIALS = {"x-amz-credential", "x-amz-signature", "x-amz-algorithm", "awsaccesskeyid"}
@@ -48,7 +56,13 @@ def proof(daemon_secret: str, nonce: str, origin: str) -> str:
     return hmac.new(daemon_secret.encode(), message, hashlib.sha256).hexdigest()
 
 
-def guard(app: App, port: int, daemon_secret: str, knows_key: Callable[[str], bool]) -> App:
+def guard(
+    app: App,
+    port: int,
+    daemon_secret: str,
+    knows_key: Callable[[str], bool],
+    body_seconds: float = BODY_SECONDS,
+) -> App:
     """The app behind the guard. knows_key: whether an access key id is one of this account's."""
     origin = f"http://127.0.0.1:{port}"
 
@@ -72,12 +86,12 @@ def guard(app: App, port: int, daemon_secret: str, knows_key: Callable[[str], bo
 
         try:
             headers = _headers(scope)
-            _refuse_strangers(headers, port)
+            _refuse_strangers(scope, headers, port)
             if scope["path"] == PROVE_PATH:
                 await _answer(send, 200, _prove(scope, daemon_secret, origin))
                 return
             limit = _limit(scope, headers, knows_key)
-            await app(scope, _limited(receive, headers, limit), without_cors)
+            await app(scope, _limited(receive, headers, limit, body_seconds), without_cors)
         except _Refused as refusal:
             if not started:
                 await _answer(send, refusal.status, {"error": str(refusal)})
@@ -95,7 +109,10 @@ def _headers(scope: Message) -> dict[str, list[str]]:
     return headers
 
 
-def _refuse_strangers(headers: dict[str, list[str]], port: int) -> None:
+def _refuse_strangers(scope: Message, headers: dict[str, list[str]], port: int) -> None:
+    # Others name their host elsewhere (HTTP/2) or nowhere (HTTP/1.0).
+    if scope["http_version"] != "1.1" or scope["method"] not in _METHODS:
+        raise _Refused(403, "forbidden: HTTP/1.1 with a common method is spoken here")
     if headers.get("host") != [f"127.0.0.1:{port}"]:
         raise _Refused(403, f"forbidden: Host must be 127.0.0.1:{port}")
     if "origin" in headers or any(name.startswith("sec-fetch-") for name in headers):
@@ -118,7 +135,7 @@ def _limit(scope: Message, headers: dict[str, list[str]], knows_key: Callable[[s
     authorization = headers.get("authorization", [])
     if _INVOKE.fullmatch(path) and not authorization:
         return MAX_INVOKE_BYTES
-    if path.startswith("/_"):
+    if not _AWS.fullmatch(path):
         raise _Refused(403, "forbidden: this path is shut")
     credential = _CREDENTIAL.match(authorization[0]) if len(authorization) == 1 else None
     if not credential or not knows_key(credential[1]):
@@ -126,16 +143,24 @@ def _limit(scope: Message, headers: dict[str, list[str]], knows_key: Callable[[s
     return MAX_AWS_BYTES
 
 
-def _limited(receive: Receive, headers: dict[str, list[str]], limit: int) -> Receive:
+def _limited(
+    receive: Receive, headers: dict[str, list[str]], limit: int, body_seconds: float
+) -> Receive:
     announced = headers.get("content-length", ["0"])[0]
     if not announced.isdecimal() or int(announced) > limit:
         raise _Refused(413, f"too large: a request may have {limit} bytes")
-    received = 0
+    received, whole = 0, False
+    deadline = asyncio.get_running_loop().time() + body_seconds
 
     async def counted() -> Message:
-        nonlocal received
-        message = await receive()
+        nonlocal received, whole
+        try:
+            async with asyncio.timeout_at(None if whole else deadline):
+                message = await receive()
+        except TimeoutError:
+            raise _Refused(408, f"too slow: a request may take {body_seconds:.0f} s") from None
         received += len(message.get("body", b""))
+        whole = not message.get("more_body", False)
         if received > limit:
             raise _Refused(413, f"too large: a request may have {limit} bytes")
         return message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from collections.abc import Callable
@@ -32,6 +33,7 @@ def mend(account_id: str, access_key_id: str, secret_access_key: str) -> None:
             "SessionToken": None,
         },
     )
+    _mend_signatures()
     _mend_role_credentials(account_id)
     _mend_permissions()
 
@@ -46,6 +48,21 @@ def knows_key(access_key_id: str) -> bool:
     The time this takes tells a caller nothing: it is a lookup by hash, and the key has 100 bits.
     """
     return access_key_id in emulator.service("sts")._sessions
+
+
+def _mend_signatures() -> None:
+    """Hold a signature to the body that came: the emulator believes the caller's digest of it."""
+    sigv4 = emulator.module("core.sigv4")
+    failure_of = sigv4.header_signature_failure
+
+    def header_signature_failure(*request: Any, **how: Any) -> tuple[str, str] | None:
+        *_, headers, body = request
+        claimed = headers.get("x-amz-content-sha256")
+        if claimed and claimed != hashlib.sha256(body).hexdigest():
+            return "SignatureDoesNotMatch", sigv4.SIGNATURE_MISMATCH
+        return failure_of(*request, **how)
+
+    sigv4.header_signature_failure = header_signature_failure
 
 
 def _mend_role_credentials(account_id: str) -> None:

@@ -23,9 +23,17 @@ INVOKE = "/restapis/abc123/prod/_user_request_/execute"
 
 
 def ask(
-    path: str, *headers: tuple[str, str], method: str = "POST", query: str = "", body: bytes = b""
+    path: str,
+    *headers: tuple[str, str],
+    method: str = "POST",
+    query: str = "",
+    body: bytes | None = b"",
+    version: str = "1.1",
 ) -> tuple[int, dict[str, str], Any]:
-    """Ask the guard in front of an app that answers 200 with what it was sent."""
+    """Ask the guard in front of an app that answers 200 with what it was sent.
+
+    body: None for one that never comes.
+    """
 
     async def app(scope: Message, receive: Any, send: Any) -> None:
         seen = await receive()
@@ -36,6 +44,8 @@ def ask(
     sent: list[Message] = []
 
     async def receive() -> Message:
+        if body is None:
+            await asyncio.Event().wait()
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: Message) -> None:
@@ -43,12 +53,13 @@ def ask(
 
     scope: Message = {
         "type": "http",
+        "http_version": version,
         "method": method,
         "path": path,
         "query_string": query.encode(),
         "headers": [(name.encode(), value.encode()) for name, value in headers],
     }
-    guarded = guard(app, PORT, "secret", lambda key: key == KEY)
+    guarded = guard(app, PORT, "secret", lambda key: key == KEY, body_seconds=0.01)
     asyncio.run(guarded(scope, receive, send))
     answered = {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], answered, json.loads(sent[1]["body"])
@@ -100,6 +111,25 @@ def test_two_hosts_or_none_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "path",
+    ["/", "/restapis", "/restapis/abc123/stages", "/2015-03-31/functions/f", "/tags/arn:aws:a"],
+)
+def test_the_owner_has_the_services_of_a_stack(path: str) -> None:
+    assert status(path, HOST, SIGNED) == 200
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "CONNECT", "PRI"])
+def test_an_uncommon_method_is_refused(method: str) -> None:
+    assert status("/", HOST, SIGNED, method=method) == 403
+    assert status(INVOKE, HOST, method=method) == 403
+
+
+@pytest.mark.parametrize("version", ["1.0", "2", "2.0", "3"])
+def test_another_version_of_http_is_refused(version: str) -> None:
+    assert status("/", HOST, SIGNED, version=version) == 403
+
+
+@pytest.mark.parametrize(
+    "path",
     [
         "/_ministack/reset",
         "/_ministack/health",
@@ -108,6 +138,17 @@ def test_two_hosts_or_none_are_refused() -> None:
         "/_localstack/health",
         "/_aws/execute-api/abc123/prod/execute",
         "/_mycli/other",
+        "/health",
+        "/v2/_catalog",
+        "/oauth2/token",
+        "/graphql",
+        "/bucket/key",
+        "/restapis_",
+        "//_ministack/reset",
+        "/../_ministack/reset",
+        "http://127.0.0.1:4566/_ministack/reset",
+        "*",
+        "",
     ],
 )
 def test_the_emulators_own_paths_are_shut(path: str) -> None:
@@ -170,6 +211,11 @@ def test_bodies_have_a_limit() -> None:
     assert status(INVOKE, HOST, announced) == 413
     assert status(INVOKE, HOST, body=b"x" * (MAX_INVOKE_BYTES + 1)) == 413
     assert status(INVOKE, HOST, body=b"x" * MAX_INVOKE_BYTES) == 200
+
+
+def test_a_body_must_come_in_time() -> None:
+    assert status(INVOKE, HOST, body=None) == 408
+    assert status("/", HOST, SIGNED, body=None) == 408
 
 
 def test_it_proves_that_it_is_this_account() -> None:
