@@ -25,11 +25,12 @@ def destroy(
     interrupted. The account on this machine goes with its last stack.
     """
     from mycli.local import teardown, telling
+    from mycli.stack.telling import interruptible
 
     teardown.find(stack_name)
     if not force:
         telling.ask_before_destroying(stack_name, teardown.is_last(stack_name))
-    with telling.interruptible():
+    with interruptible():
         gone = teardown.destroy(stack_name, keep_config, output.step)
     if as_json:
         output.json_document(telling.gone_document(stack_name, gone))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import click
@@ -11,8 +9,7 @@ import typer
 
 from mycli import output
 from mycli.commands import Json
-from mycli.errors import StackError, UsageError
-from mycli.stack.credentials import MAX_BYTES
+from mycli.errors import StackError
 
 _Secret = Annotated[
     str | None, typer.Option(metavar="FILE", help="Git credential; - reads stdin, empty removes.")
@@ -59,6 +56,7 @@ def init(
             "this version cannot make a stack in AWS", "try it on this machine: mycli init --local"
         )
     from mycli.local import stacks, telling
+    from mycli.stack.telling import interruptible, read_credentials
 
     files = {
         "github_token": github_token_file,
@@ -72,31 +70,14 @@ def init(
         image=image,
         github_host=github_host,
         gitlab_host=gitlab_host,
-        credentials=_read({kind: file for kind, file in files.items() if file}),
+        credentials=read_credentials(files),
     )
     stacks.check(options)
     if not force and not stacks.exists(stack_name):
         telling.ask_before_making(options)
-    with telling.interruptible():
+    with interruptible():
         made = stacks.up(options, output.step)
     if as_json:
         output.json_document(telling.made_document(made))
     else:
         telling.tell_made(made)
-
-
-def _read(files: dict[str, str]) -> dict[str, str]:
-    if list(files.values()).count("-") > 1:
-        raise UsageError("only one credential can come from stdin")
-    found: dict[str, str] = {}
-    for kind, file in files.items():
-        try:
-            content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-            text = content.decode().replace("\r\n", "\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{file} cannot be read: {error}") from None
-        if len(content) > MAX_BYTES:
-            raise UsageError(f"{file} has more than {MAX_BYTES} bytes")
-        # A key ends with a line break, and a token has none.
-        found[kind] = text if kind == "ssh_private_key" else text.strip()
-    return found
