@@ -26,21 +26,30 @@ from urllib.parse import urlsplit
 from mycli.errors import ConfigError
 
 DEFAULT_PROFILE = "default"
+UNFINISHED = "/unfinished"  # how the endpoint of a stack ends that is not made yet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """How to reach one stack. daemon_secret is set only for a stack on this machine."""
+    """How to reach one stack. daemon_secret is set only for a stack on this machine.
+
+    state: where Pulumi's state of the stack is, if not in the bucket of its account.
+    """
 
     api_endpoint: str
     api_key: str = dataclasses.field(repr=False)
     region: str = ""
     stack_name: str = "mycli"
+    state: str = ""
     daemon_secret: str = dataclasses.field(default="", repr=False)
 
     @property
     def is_local(self) -> bool:
         return bool(self.daemon_secret)
+
+    @property
+    def is_finished(self) -> bool:
+        return not self.api_endpoint.endswith(UNFINISHED)
 
     @property
     def is_loopback(self) -> bool:
@@ -82,6 +91,10 @@ def load_profile(name: str | None = None) -> Profile:
     if wanted not in profiles:
         raise _no_such_profile(wanted, profiles)
     profile = profiles[wanted]
+    if not profile.is_finished:
+        raise ConfigError(
+            f"the stack of the profile {wanted} was not finished", "run the same `mycli init` again"
+        )
     return dataclasses.replace(profile, api_key=key) if key else profile
 
 

@@ -176,3 +176,10 @@ def test_write_private_makes_its_folder(tmp_path: Path) -> None:
     write_private(path, b"\x00content")
     assert path.read_bytes() == b"\x00content"
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_stack_that_was_not_finished_is_not_talked_to() -> None:
+    save_profile(Profile(api_endpoint="https://one.example/unfinished", api_key=KEY))
+    with pytest.raises(ConfigError, match="was not finished") as raised:
+        load_profile()
+    assert "mycli init" in raised.value.hint
