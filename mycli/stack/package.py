@@ -14,6 +14,10 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from mycli.stack.wheel import function_bcrypt
+
+__all__ = ["build", "function_bcrypt", "installed_bcrypt"]
+
 # What runs, and no droppings of editors, compilers and type checkers.
 _SUFFIXES = {".py", ".sh", ".so"}
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can say
@@ -22,8 +26,9 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can say
 def build(target: Path, bcrypt: Path, orchestrator: Path | None = None) -> str:
     """Write the zip to `target` and return the SHA-256 of its bytes, in hex.
 
-    bcrypt: the folder of the package, unpacked from a wheel for the machine that runs the
-    function. orchestrator: the folder of the code; the installed one where it is left out.
+    bcrypt: the folder of the package, built for the machine that runs the function: that of
+    function_bcrypt for Lambda, of installed_bcrypt for this machine. orchestrator: the folder of
+    the code; the installed one where it is left out.
     """
     code = orchestrator or Path(str(importlib.resources.files("orchestrator")))
     target.parent.mkdir(parents=True, exist_ok=True)
