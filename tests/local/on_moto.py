@@ -13,7 +13,6 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
 
 import boto3
 from moto import mock_aws
@@ -23,6 +22,7 @@ from mycli.local.deletion import delete_all
 from mycli.local.ledger import Ledger
 from mycli.local.resources import KINDS
 from mycli.stack import package
+from tests.engine.moto_server import without_validator
 from tests.local.inventory import inventory
 
 
@@ -77,10 +77,7 @@ def apply(client: Any, folder: Path, **config: str) -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
-    # moto's API Gateway wants this for importing API descriptions only, and nothing here has any.
-    validator = "openapi_spec_validator"
-    for name in (validator, f"{validator}.validation", f"{validator}.validation.exceptions"):
-        sys.modules[name] = MagicMock()
+    without_validator()
     os.environ |= {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
     with mock_aws():
         main(Path(sys.argv[1]))

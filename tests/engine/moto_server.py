@@ -1,0 +1,142 @@
+"""moto as an AWS account of its own on 127.0.0.1, for whoever follows AWS_ENDPOINT_URL.
+
+moto's own server wants flask; this one hands each request to what moto does for boto3.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import secrets
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, cast
+from unittest.mock import MagicMock
+from urllib.parse import unquote
+
+import boto3
+from botocore.awsrequest import AWSPreparedRequest, HeadersDict
+from botocore.config import Config
+from moto.core.models import botocore_stubber
+
+REGION = "us-east-2"
+_SCOPE = re.compile(r"Credential=[^/]+/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
+
+Spoil = Callable[["Seen"], None]
+
+
+def without_validator() -> None:
+    """moto's API Gateway wants this to import descriptions of APIs only, and nothing has any."""
+    validator = "openapi_spec_validator"
+    for name in (validator, f"{validator}.validation", f"{validator}.validation.exceptions"):
+        sys.modules.setdefault(name, MagicMock())
+
+
+class Seen:
+    """A request: the service that its signature names, what is asked for, and by whom."""
+
+    def __init__(self, service: str, method: str, path: str, headers: Mapping[str, str]) -> None:
+        self.service = service
+        self.method = method
+        self.path = path
+        self.target = headers.get("x-amz-target", "")
+        self.agent = headers.get("user-agent", "")
+
+
+class MotoServer:
+    """An empty account. clients: service name -> its boto3 client.
+
+    on_request is shown each request and may raise, which the caller sees as an answer 503.
+    """
+
+    def __init__(self) -> None:
+        without_validator()
+        self.account_id = f"{secrets.randbelow(9 * 10**11) + 10**11}"
+        self.on_request: Spoil = lambda _: None
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._http.daemon_threads = True
+        self._lock = threading.Lock()  # moto was not written for threads
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        self.clients = functools.cache(self._client)
+        threading.Thread(target=self._http.serve_forever, args=[0.02], daemon=True).start()
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+    def _client(self, service: str) -> Any:
+        return boto3.client(
+            cast("Any", service),
+            region_name=REGION,
+            endpoint_url=self.url,
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+            config=Config(retries={"total_max_attempts": 1}, max_pool_connections=50, proxies={}),
+        )
+
+    def answer(
+        self, method: str, path: str, headers: HeadersDict, body: bytes
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        scope = _SCOPE.search(headers.get("authorization", "") or unquote(path))
+        if scope is None:
+            return 403, {}, b"the request is not signed"
+        service, region = scope["service"], scope["region"]
+        try:
+            self.on_request(Seen(service, method, path, headers))
+        except Exception as error:  # noqa: BLE001 (whatever the test wants to happen)
+            return 503, {}, str(error).encode()
+        headers["x-moto-account-id"] = self.account_id
+        url = f"https://{service}.{region}.amazonaws.com{path}"
+        request = AWSPreparedRequest(method, url, headers, body, stream_output=False)
+        with self._lock:
+            answer = botocore_stubber.process_request(request)
+        if answer is None:
+            return 404, {}, f"moto does not know {service}".encode()
+        status, answered, content = cast("tuple[int, Mapping[str, str], str | bytes]", answer)
+        return status, answered, content.encode() if isinstance(content, str) else content
+
+
+def _handler(server: MotoServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):  # the caller was killed, or is in a hurry
+                super().handle()
+
+        def answer(self) -> None:
+            headers = HeadersDict(dict(self.headers.items()))
+            method, body = self.command, self._body()
+            status, answered, content = server.answer(method, self.path, headers, body)
+            self.send_response(status)
+            for name, value in answered.items():
+                if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                    self.send_header(name, str(value))
+            length = answered.get("content-length") if self.command == "HEAD" else None
+            self.send_header("Content-Length", str(length or len(content)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(content)
+
+        def _body(self) -> bytes:
+            if self.headers.get("expect", "").lower() == "100-continue":
+                self.send_response_only(100)
+                self.end_headers()
+            if self.headers.get("transfer-encoding", "").lower() != "chunked":
+                return self.rfile.read(int(self.headers.get("content-length", 0)))
+            content = b""
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                content += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return content
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Nothing: each request is shown to on_request."""
+
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
+        setattr(Handler, f"do_{method}", Handler.answer)
+    return Handler
