@@ -6,7 +6,6 @@ The event is never logged: it holds the API key and the user's values.
 from __future__ import annotations
 
 import base64
-import binascii
 import functools
 import json
 import os
@@ -14,7 +13,7 @@ import secrets
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004
 
@@ -36,7 +35,7 @@ ROUTES: Mapping[str, Callable[[Runtime, Any], Response]] = {
 }
 
 
-def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any] | None:
+def handler(event: object, context: Any) -> dict[str, Any] | None:
     """What Lambda calls. Clients are made once per process."""
     request_id = getattr(context, "aws_request_id", "") or secrets.token_hex(8)
     return handle(_runtime(), event, request_id)
@@ -47,8 +46,11 @@ def _runtime() -> Runtime:
     return make_runtime(read_settings(os.environ))
 
 
-def handle(runtime: Runtime, event: Mapping[str, Any], request_id: str) -> dict[str, Any] | None:
+def handle(runtime: Runtime, event: object, request_id: str) -> dict[str, Any] | None:
     """Answer an API Gateway proxy request; an EventBridge event has no answer."""
+    if not isinstance(event, Mapping):  # whoever may invoke the function can send any JSON
+        event = {}
+    event = cast("Mapping[str, Any]", event)
     if "detail-type" in event:
         return _receive(runtime, event, request_id)
     return _answer(runtime, event, request_id)
@@ -73,7 +75,7 @@ def _answer(runtime: Runtime, event: Mapping[str, Any], request_id: str) -> dict
     started = time.monotonic()
     action, execution_id, headers = None, None, {}
     try:
-        auth.authenticate(runtime, event.get("headers") or {})
+        auth.authenticate(runtime, _headers(event))
         request = request_from_json(_read_body(event))
         action, execution_id = request.action, getattr(request, "execution_id", None)
         status, document = 200, ROUTES[request.action](runtime, request).to_json()
@@ -96,14 +98,22 @@ def _answer(runtime: Runtime, event: Mapping[str, Any], request_id: str) -> dict
     }
 
 
+def _headers(event: Mapping[str, Any]) -> dict[str, str]:
+    given = event.get("headers")
+    headers = cast("Mapping[str, object]", given) if isinstance(given, Mapping) else {}
+    return {name: value for name, value in headers.items() if isinstance(value, str)}
+
+
 def _read_body(event: Mapping[str, Any]) -> object:
     """The body as JSON. Raises WireError: 413 where it is too large, 400 where it is no JSON."""
-    body: str = event.get("body") or ""
+    body = event.get("body") or ""
+    if not isinstance(body, str):
+        raise _not_json("it is no text")
     try:
         raw = (
             base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
         )
-    except (binascii.Error, UnicodeEncodeError):
+    except ValueError:  # of either: no base64, no Unicode
         raise _not_json("it is not UTF-8") from None
     over = len(raw) - MAX_BODY_BYTES
     if over > 0:

@@ -45,11 +45,11 @@ _HINTS = (
 def observe(task: Mapping[str, Any], now: float) -> Observation:
     """How far the task is, and all that is known of it. now stands in for a missing end time.
 
-    Raises KeyError for what is not the description of a task.
+    Raises KeyError, TypeError or another for what is not the description of a task.
     """
     status = "STOPPED" if task["lastStatus"] == "DELETED" else str(task["lastStatus"])
-    fields: dict[str, str | int | None] = {
-        "task_arn": str(task["taskArn"]),
+    fields: dict[str, Any] = {
+        "task_arn": task["taskArn"],
         "capacity_provider": task.get("capacityProviderName"),
         "started_at": _time(task.get("startedAt")),
     }
@@ -63,6 +63,8 @@ def observe(task: Mapping[str, Any], now: float) -> Observation:
             "stopped_reason": reason,
         }
     known = {name: value for name, value in fields.items() if value not in (None, "")}
+    if not all(isinstance(value, str | int) for value in known.values()):
+        raise TypeError("a task is described by text and numbers")
     return Observation(status=status if status in STATUSES else STATUSES[0], fields=known)
 
 

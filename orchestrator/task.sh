@@ -3,13 +3,14 @@
 # shell. Phase 1 clones the repository; phase 2, which runs the command, is exec'ed, so that not even
 # the environment of process 1 still holds the git credentials.
 # Exit codes: the command's own; 124 it ran out of time; 125 it never began. Markers: see wire.py.
+# Variables begin with _, so that none that the image sets for the command is changed.
 
 set -u
 exec </dev/null 2>&1 # one stream: of two, the end marker could overtake the last error message
 
-scratch='' job=''
-trap 'rm -rf "$scratch"' EXIT
-trap 'kill "$job" 2>/dev/null; say "stopped before the command began"; finish 143' TERM
+_scratch='' _job=''
+trap 'rm -rf "$_scratch"' EXIT
+trap 'kill "$_job" 2>/dev/null; say "stopped before the command began"; finish 143' TERM
 
 say() { printf 'mycli: %s\n' "$1"; }
 
@@ -26,9 +27,9 @@ fail() {
 
 # In the background, because a shell notices no signal while it waits for a foreground program.
 quietly() {
-  "$@" >"$scratch/log" 2>&1 &
-  job=$!
-  wait "$job"
+  "$@" >"$_scratch/log" 2>&1 &
+  _job=$!
+  wait "$_job"
 }
 
 without_user() { sed 's#://[^/@ ]*@#://#g'; }
@@ -36,45 +37,45 @@ without_user() { sed 's#://[^/@ ]*@#://#g'; }
 forget_secrets() { unset MYCLI_GITHUB_TOKEN MYCLI_GITLAB_TOKEN MYCLI_SSH_PRIVATE_KEY; }
 
 has_git() {
-  for program in git ${over_ssh:+ssh}; do
-    command -v "$program" >/dev/null || return
+  for _program in git ${_over_ssh:+ssh}; do
+    command -v "$_program" >/dev/null || return
   done
 }
 
 install_with() {
   forget_secrets
   case $1 in
-  apk) apk add --no-cache git ca-certificates ${over_ssh:+openssh-client} ;;
+  apk) apk add --no-cache git ca-certificates ${_over_ssh:+openssh-client} ;;
   apt-get)
     export DEBIAN_FRONTEND=noninteractive
-    set -- git ca-certificates ${over_ssh:+openssh-client}
+    set -- git ca-certificates ${_over_ssh:+openssh-client}
     apt-get update && apt-get install -y --no-install-recommends "$@"
     ;;
-  *) "$1" install -y git ca-certificates ${over_ssh:+openssh-clients} ;;
+  *) "$1" install -y git ca-certificates ${_over_ssh:+openssh-clients} ;;
   esac
 }
 
 need_git() {
   has_git && return
-  hint="provide $program, or run without a repository (--skip-git)"
+  _hint="provide $_program, or run without a repository (--skip-git)"
   [ "${MYCLI_INSTALL_GIT:-1}" != 0 ] ||
-    fail "this machine has no $program, and mycli installs nothing on it" "$hint"
-  for manager in apk apt-get dnf yum microdnf ''; do
-    command -v "$manager" >/dev/null && break
+    fail "this machine has no $_program, and mycli installs nothing on it" "$_hint"
+  for _manager in apk apt-get dnf yum microdnf ''; do
+    command -v "$_manager" >/dev/null && break
   done
-  [ -n "$manager" ] ||
-    fail "the image has no $program, and no apk, apt-get, dnf, yum or microdnf to get it" "$hint"
+  [ -n "$_manager" ] ||
+    fail "the image has no $_program, and no apk, apt-get, dnf, yum or microdnf to get it" "$_hint"
   [ "$(id -u)" = 0 ] ||
-    fail "the image has no $program, and its user is not root, who could install it" "$hint"
-  say "installing $program with $manager"
-  quietly install_with "$manager"
+    fail "the image has no $_program, and its user is not root, who could install it" "$_hint"
+  say "installing $_program with $_manager"
+  quietly install_with "$_manager"
   has_git && return
-  cat "$scratch/log"
-  fail "$manager could not install $program" "$hint"
+  cat "$_scratch/log"
+  fail "$_manager could not install $_program" "$_hint"
 }
 
 # As the two hosts publish them: nobody else can pose as these. Other hosts are accepted once.
-known_hosts='github.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl
+_known_hosts='github.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl
 github.com ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBEmKSENjQEezOmxkZMy7opKgwFB9nkt5YRrYMjNuG5N87uRgg6CLrbo5wAdT/y6v0mKV0U2w0WZ2YB/++Tpockg=
 gitlab.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAfuCHKVTjquxvt6CM6tdG4SLp1Btn/nOeHHE5UOzRdf
 gitlab.com ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBFSMqzJeV9rUzU4kWitGjeR4PWSa29SPqJ1fVkhtj3Hw9xjLVXVYrU9QlYWrOLXBpQ6KWjbjTDTdDkoohFzgbEY='
@@ -83,17 +84,17 @@ configure_ssh() (
   umask 077
   if [ -n "${MYCLI_SSH_PRIVATE_KEY:-}" ]; then
     # ssh refuses a key without its final newline, or with the line ends of Windows.
-    printf '%s\n' "$MYCLI_SSH_PRIVATE_KEY" | tr -d '\r' >"$scratch/key"
-    printf 'IdentityFile "%s/key"\n' "$scratch" >"$scratch/ssh_config"
+    printf '%s\n' "$MYCLI_SSH_PRIVATE_KEY" | tr -d '\r' >"$_scratch/key"
+    printf 'IdentityFile "%s/key"\n' "$_scratch" >"$_scratch/ssh_config"
   fi
-  printf '%s\n' "$known_hosts" >"$scratch/known_hosts"
-  cat >>"$scratch/ssh_config" <<CONFIG
+  printf '%s\n' "$_known_hosts" >"$_scratch/known_hosts"
+  cat >>"$_scratch/ssh_config" <<CONFIG
 BatchMode yes
 IdentitiesOnly yes
 ConnectTimeout 30
 ServerAliveInterval 30
 GlobalKnownHostsFile /dev/null
-UserKnownHostsFile "$scratch/known_hosts"
+UserKnownHostsFile "$_scratch/known_hosts"
 Host github.com gitlab.com
 StrictHostKeyChecking yes
 Host *
@@ -102,44 +103,44 @@ CONFIG
 )
 
 # shellcheck disable=SC2016 # the helper reads the token from its own environment
-github_helper='!f() { printf "%s\n" username=x-access-token "password=$MYCLI_GITHUB_TOKEN"; }; f' \
-  gitlab_helper='!f() { printf "%s\n" username=oauth2 "password=$MYCLI_GITLAB_TOKEN"; }; f'
+_github_helper='!f() { printf "%s\n" username=x-access-token "password=$MYCLI_GITHUB_TOKEN"; }; f' \
+  _gitlab_helper='!f() { printf "%s\n" username=oauth2 "password=$MYCLI_GITLAB_TOKEN"; }; f'
 
 # For a subshell. Asks nobody, and reads none of the image's settings. git runs a helper only for its
 # protocol, host and port, and gives up a server that stays silent: a task that waits costs money.
 become_git() {
-  for scheme in https http; do
+  for _scheme in https http; do
     [ -z "${MYCLI_GITHUB_TOKEN:-}" ] || set -- -c \
-      "credential.$scheme://${MYCLI_GITHUB_HOST:-github.com}.helper=$github_helper" "$@"
+      "credential.$_scheme://${MYCLI_GITHUB_HOST:-github.com}.helper=$_github_helper" "$@"
     [ -z "${MYCLI_GITLAB_TOKEN:-}" ] || set -- -c \
-      "credential.$scheme://${MYCLI_GITLAB_HOST:-gitlab.com}.helper=$gitlab_helper" "$@"
+      "credential.$_scheme://${MYCLI_GITLAB_HOST:-gitlab.com}.helper=$_gitlab_helper" "$@"
   done
-  export HOME="$scratch" XDG_CONFIG_HOME="$scratch" LC_ALL=C \
+  export HOME="$_scratch" XDG_CONFIG_HOME="$_scratch" LC_ALL=C \
     GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0 GIT_ASKPASS='' \
-    GIT_ALLOW_PROTOCOL="$protocols" GIT_SSH_COMMAND="ssh -F '$scratch/ssh_config'"
+    GIT_ALLOW_PROTOCOL="$_protocols" GIT_SSH_COMMAND="ssh -F '$_scratch/ssh_config'"
   exec git -c credential.helper= -c http.lowSpeedLimit=1 -c http.lowSpeedTime=120 "$@"
 }
 
 # Some servers refuse to send a bare commit, all an abbreviated one: then everything is fetched.
 fetch_commit() {
   (become_git init --quiet .) && (become_git remote add origin "$MYCLI_REPO") || return
-  (become_git fetch --quiet --depth 1 origin "$branch") ||
+  (become_git fetch --quiet --depth 1 origin "$_branch") ||
     (become_git fetch --quiet --tags origin) &&
-    (become_git checkout --quiet --detach "$branch" --)
+    (become_git checkout --quiet --detach "$_branch" --)
 }
 
 clone() {
-  quietly become_git clone --quiet --depth 1 ${branch:+"--branch=$branch"} \
+  quietly become_git clone --quiet --depth 1 ${_branch:+"--branch=$_branch"} \
     -- "$MYCLI_REPO" . && return
-  case $branch in *[!0-9a-fA-F]*) return 1 ;; ????*) ;; *) return 1 ;; esac
-  grep -q 'Remote branch .* not found' "$scratch/log" && quietly fetch_commit
+  case $_branch in *[!0-9a-fA-F]*) return 1 ;; ????*) ;; *) return 1 ;; esac
+  grep -q 'Remote branch .* not found' "$_scratch/log" && quietly fetch_commit
 }
 
 clone_failed() {
-  without_user <"$scratch/log"
-  case $(cat "$scratch/log") in
+  without_user <"$_scratch/log"
+  case $(cat "$_scratch/log") in
   *"Remote branch"*"not found"* | *"invalid reference"* | *"not a tree"*)
-    fail "the repository has no branch, tag or commit $branch" \
+    fail "the repository has no branch, tag or commit $_branch" \
       "check the name, or leave it out for the default branch"
     ;;
   *"could not read Username"*)
@@ -154,56 +155,77 @@ clone_failed() {
     fail "the server's SSH host key is not the published one" "check who answers there"
     ;;
   *"not found"* | *"not appear to be a git repo"* | *"does not exist"*)
-    fail "there is no repository at $address" \
+    fail "there is no repository at $_address" \
       "check the address; a private one needs git credentials that may read it"
     ;;
-  *"not allowed"*) fail "this stack does not clone over that protocol" "it allows $protocols" ;;
-  *) fail "git could not clone $address" "check that the task can reach this address" ;;
+  *"not allowed"*) fail "this stack does not clone over that protocol" "it allows $_protocols" ;;
+  *) fail "git could not clone $_address" "check that the task can reach this address" ;;
   esac
 }
 
 enter() { mkdir -p "$1" 2>/dev/null && cd "$1" && [ -w . ] && [ -z "$(ls -A)" ]; }
 
-branch=${MYCLI_BRANCH:-}
+_branch=${MYCLI_BRANCH:-}
 say "execution:   $MYCLI_EXECUTION_ID"
 say "image:       ${MYCLI_IMAGE:-unknown}"
 if [ -n "${MYCLI_REPO:-}" ]; then
-  address=$(printf '%s' "$MYCLI_REPO" | without_user)
-  say "repository:  $address"
-  say "branch:      ${branch:-the default branch}"
+  _address=$(printf '%s' "$MYCLI_REPO" | without_user)
+  say "repository:  $_address"
+  say "branch:      ${_branch:-the default branch}"
 fi
 say "environment: ${MYCLI_ENV_NAMES:-none}"
 
 if [ -n "${MYCLI_REPO:-}" ]; then
-  protocols=${MYCLI_GIT_PROTOCOLS:-https:ssh} workspace=${MYCLI_WORKSPACE:-/workspace/repo}
-  case $MYCLI_REPO in ssh://*) over_ssh=1 ;; *://*) over_ssh='' ;; *) over_ssh=1 ;; esac
-  scratch=$(mktemp -d "${TMPDIR:-/tmp}/mycli.XXXXXX") ||
+  _protocols=${MYCLI_GIT_PROTOCOLS:-https:ssh} _workspace=${MYCLI_WORKSPACE:-/workspace/repo}
+  case $MYCLI_REPO in ssh://*) _over_ssh=1 ;; *://*) _over_ssh='' ;; *) _over_ssh=1 ;; esac
+  _scratch=$(mktemp -d "${TMPDIR:-/tmp}/mycli.XXXXXX") ||
     fail "there is no folder for temporary files" "make ${TMPDIR:-/tmp} writable"
   need_git
   configure_ssh
-  enter "$workspace" || {
-    say "$workspace cannot be written, or is not empty: using another folder"
-    enter "$(mktemp -d "${scratch%/*}/mycli-repo.XXXXXX")" ||
+  enter "$_workspace" || {
+    say "$_workspace cannot be written, or is not empty: using another folder"
+    enter "$(mktemp -d "${_scratch%/*}/mycli-repo.XXXXXX")" ||
       fail "there is no folder to clone into" "make ${TMPDIR:-/tmp} writable"
   }
   clone || clone_failed
-  commit=$(become_git rev-parse --quiet --verify HEAD)
-  say "cloned:      ${commit:-an empty repository} into $PWD"
-  rm -rf "$scratch"
+  _commit=$(become_git rev-parse --quiet --verify HEAD)
+  say "cloned:      ${_commit:-an empty repository} into $PWD"
+  rm -rf "$_scratch"
 fi
 
 if [ -n "${MYCLI_WORKDIR:-}" ]; then
-  case $MYCLI_WORKDIR in /*) workdir=$MYCLI_WORKDIR ;; *) workdir=./$MYCLI_WORKDIR ;; esac
-  cd "$workdir" || fail "there is no folder $MYCLI_WORKDIR" "the workdir is relative to $PWD"
+  case $MYCLI_WORKDIR in /*) _workdir=$MYCLI_WORKDIR ;; *) _workdir=./$MYCLI_WORKDIR ;; esac
+  [ -d "$_workdir" ] ||
+    fail "there is no folder $MYCLI_WORKDIR" "the workdir is relative to $PWD"
+  cd "$_workdir" 2>/dev/null ||
+    fail "the folder $MYCLI_WORKDIR cannot be entered" "let the user of the image enter it"
 fi
 
 forget_secrets
-unset MYCLI_REPO MYCLI_BRANCH MYCLI_IMAGE MYCLI_WORKDIR MYCLI_WORKSPACE MYCLI_ENV_NAMES \
+unset MYCLI_REPO MYCLI_BRANCH MYCLI_IMAGE MYCLI_WORKDIR MYCLI_WORKSPACE OLDPWD \
   MYCLI_GIT_PROTOCOLS MYCLI_GITHUB_HOST MYCLI_GITLAB_HOST MYCLI_INSTALL_GIT
 export HOME="${HOME:-${TMPDIR:-/tmp}}"
 
-# shellcheck disable=SC2016 # the text of another program: no single quote may stand in it
-phase_2='
+# Unset first, because some names are bash's own until then: it drops what GROUPS is given. What
+# bash says of a locale that is not there, the command's own shell says again.
+# shellcheck disable=SC2016 # the text of another program, as are the next two
+_set_variables='
+set -e
+for _name in ${MYCLI_ENV_NAMES:-}; do unset "$_name"; done
+eval "${MYCLI_ENV:-}"'
+
+# What becomes the command. Only here the user's variables are there: LD_PRELOAD, say, reaches no
+# other program of ours.
+# shellcheck disable=SC2016
+_phase_3="{ $_set_variables
+} 2>/dev/null"'
+set -- "$0" -c -- "$MYCLI_COMMAND"
+unset MYCLI_COMMAND MYCLI_ENV MYCLI_ENV_NAMES MYCLI_TIMEOUT_SECONDS MYCLI_KILL_AFTER_SECONDS
+exec "$@"'
+
+# No single quote may stand in it.
+# shellcheck disable=SC2016
+_phase_2='
 set -u
 
 finish() {
@@ -212,90 +234,99 @@ finish() {
 }
 
 # To its group, so that it reaches what the command started, too; else to the command alone.
-signal() { kill "-$1" "-$child" || kill "-$1" "$child"; }
+signal() { kill "-$1" "-$_child" || kill "-$1" "$_child"; }
 
 # Zombies are not: there are inits that never take them away.
 alive() {
-  kill -0 "-$child" || return
-  [ ! -d /proc/1 ] || grep -qs ") [^Z] [0-9]* $child " /proc/[0-9]*/stat
+  kill -0 "-$_child" || return
+  [ ! -d /proc/1 ] || grep -qs ") [^Z] [0-9]* $_child " /proc/[0-9]*/stat
 }
 
 pass_on() {
-  stopping=1 interrupted=1
-  [ -z "$child" ] || signal TERM
+  _stopping=1 _interrupted=1
+  [ -z "$_child" ] || signal TERM
 }
 
 out_of_time() {
   printf "[mycli %s] stopped: it ran for longer than %s s\n" "$MYCLI_EXECUTION_ID" \
     "$MYCLI_TIMEOUT_SECONDS"
-  timed_out=1
+  _timed_out=1
   pass_on
 }
 
 give_up() {
   printf "[mycli %s] killed: it did not stop\n" "$MYCLI_EXECUTION_ID"
-  interrupted=1
+  _interrupted=1
   signal KILL
 }
 
 # bash lets nobody set UID, for one: that must not pass for a command that failed.
-(eval "${MYCLI_ENV:-}") || {
-  printf "mycli: the shell of this image cannot set one of the environment variables\n"
+_said=$("$0" -c "$1" 2>&1) || {
+  printf "%s\n" "$_said" \
+    "mycli: the shell of this image cannot set one of the environment variables"
   finish 125
 }
 exec 2>/dev/null # a shell has words of its own for a child that was killed
+# shellcheck disable=SC3040 # bash alone has it, and else does not know a status twice
+(set +o posix) && set +o posix
+
+# Somebody who kills every sleep there is does not mean this one: it begins again.
+rest() {
+  while
+    sleep "$1" &
+    wait "$!"
+    [ "$?" -gt 128 ]
+  do :; done
+}
 
 # Started before there are traps, because a child loses a signal that comes before it has undone
 # them. For the same reason its sleep is not asked to end, but killed.
 (
   trap "kill -KILL \$!; exit" TERM
-  sleep "$MYCLI_TIMEOUT_SECONDS" & wait "$!"
-  kill -USR1 "$$"
-  sleep "${MYCLI_KILL_AFTER_SECONDS:-30}" & wait "$!"
-  kill -USR2 "$$"
+  rest "$MYCLI_TIMEOUT_SECONDS"
+  kill -ALRM "$$"
+  rest "${MYCLI_KILL_AFTER_SECONDS:-30}"
+  kill -VTALRM "$$"
 ) >/dev/null &
-watchdog=$!
+_watchdog=$!
 
-child="" stopping="" timed_out=""
+_child="" _stopping="" _timed_out=""
 trap pass_on TERM
-trap out_of_time USR1
-trap give_up USR2
+trap out_of_time ALRM
+trap give_up VTALRM
 
 # A process group of its own comes from job control, or from setsid in a shell that has none without
 # a terminal. Such a shell also makes the command deaf to INT and QUIT: a recent env can undo that.
+# Where all is busybox, nothing can, and the command stays deaf to these two.
 set -m
-set -- "$0" -c -- "$MYCLI_COMMAND"
+set -- "$0" -c "$2"
 case $- in
 *m*) ;;
 *)
-  env=$(command -v env) && "$env" --default-signal=INT,QUIT true &&
-    set -- "$env" --default-signal=INT,QUIT "$@"
-  setsid=$(command -v setsid) && set -- "$setsid" "$@"
+  _env=$(command -v env) && "$_env" --default-signal=INT,QUIT true &&
+    set -- "$_env" --default-signal=INT,QUIT "$@"
+  _setsid=$(command -v setsid) && set -- "$_setsid" "$@"
   ;;
 esac
 printf "[mycli %s] begin\n" "$MYCLI_EXECUTION_ID"
-(
-  eval "${MYCLI_ENV:-}"
-  unset MYCLI_COMMAND MYCLI_ENV MYCLI_TIMEOUT_SECONDS MYCLI_KILL_AFTER_SECONDS
-  exec "$@"
-) 2>&1 &
-child=$!
+"$@" 2>&1 &
+_child=$!
 set +m
-[ -z "$stopping" ] || signal KILL # asked to stop before it could hear it
+[ -z "$_stopping" ] || signal KILL # asked to stop before it could hear it
 
 # A signal ends the wait before the command has ended, with a code above 128.
 while
-  interrupted=""
-  wait "$child"
-  code=$?
-  [ "$code" -gt 128 ] && [ -n "$interrupted" ]
+  _interrupted=""
+  wait "$_child"
+  _code=$?
+  [ "$_code" -gt 128 ] && [ -n "$_interrupted" ]
 do :; done
 
 # A sh dies of TERM at once, but what it started (terraform) may still have a lock to give back.
-while [ -n "$stopping" ] && [ "$code" = 143 ] && alive; do sleep 0.1 || sleep 1; done
-kill "$watchdog"
-kill -KILL "-$child" # what the command left behind would keep the log open
-[ -z "$timed_out" ] || code=124
-finish "$code"
+while [ -n "$_stopping" ] && [ "$_code" = 143 ] && alive; do sleep 0.1 || sleep 1; done
+kill "$_watchdog"
+kill -KILL "-$_child" # what the command left behind would keep the log open
+[ -z "$_timed_out" ] || _code=124
+finish "$_code"
 '
-exec "$0" -c "$phase_2"
+exec "$0" -c "$_phase_2" "$0" "$_set_variables" "$_phase_3"

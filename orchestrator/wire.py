@@ -97,7 +97,7 @@ def _is_text(name: str, value: object) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise invalid(name, "holds half a surrogate pair", "text that UTF-8 can carry") from None
+        raise invalid(name, "is not valid Unicode", "text that UTF-8 can carry") from None
     return value
 
 
@@ -389,7 +389,8 @@ def request_from_json(data: object) -> Request:
     fields = cast("Mapping[str, object]", data)
     action = fields.get("action")
     if not isinstance(action, str) or action not in REQUESTS:
-        raise invalid("action", f"is {str(action)[:80]!r}", "one of " + ", ".join(REQUESTS))
+        wrong = repr(action[:80]) if isinstance(action, str) else _json_type(action)
+        raise invalid("action", f"is {wrong}", "one of " + ", ".join(REQUESTS))
     return REQUESTS[action].from_json(fields)
 
 

@@ -232,6 +232,7 @@ def account(
         hooks = Hooks(clients)
         hooks.watch("provide-client-params", account.calls.append)
         _remember_client_tokens(hooks, account)
+        hooks.answer("ecs.StopTask", _refuse_to_stop_an_unknown_task)
         yield account
         hooks.remove()
 
@@ -368,6 +369,14 @@ def _remember_client_tokens(hooks: Hooks, account: Account) -> None:
 
     hooks.answer("ecs.RunTask", before)
     hooks.add("after-call.ecs.RunTask", after)
+
+
+def _refuse_to_stop_an_unknown_task(body: dict[str, Any]) -> dict[str, Any] | None:
+    """In the words of ECS, which are not moto's."""
+    if body["task"] in ecs_backends[ACCOUNT_ID][REGION].tasks["mycli-cluster"]:
+        return None
+    words = "The referenced task was not found."
+    return {"Error": {"Code": "InvalidParameterException", "Message": words}}
 
 
 def _response(answer: dict[str, Any]) -> tuple[AWSResponse, dict[str, Any]]:

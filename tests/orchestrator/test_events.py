@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from orchestrator import healing
-from tests.orchestrator.conftest import START, Account, Hooks, new_task_arn, task_event, task_of
+from tests.orchestrator.conftest import (
+    CLUSTER_ARN,
+    START,
+    Account,
+    Hooks,
+    new_task_arn,
+    task_event,
+    task_of,
+)
 
 STARTED_AT = "2026-09-21T14:14:00.123Z"
 STOPPED_AT = "2026-09-21T14:20:00.987Z"
@@ -147,6 +155,31 @@ def test_what_is_not_ours_is_ignored(account: Account, event: dict[str, Any]) ->
     account.tell(event)
 
     assert account.items() == []
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        None,
+        [],
+        {"clusterArn": CLUSTER_ARN, "startedBy": "6ab000000000"},
+        task_of("6ab000000000", new_task_arn(1), "RUNNING", startedAt="yesterday"),
+        task_of("6ab000000000", new_task_arn(1), "RUNNING", capacityProviderName=["x"]),
+        task_of("6ab000000000", new_task_arn(1), "STOPPED", containers=[None]),
+        task_of("6ab000000000", new_task_arn(1), "STOPPED", stoppedReason={"a": 1}),
+        task_of(
+            "6ab000000000",
+            new_task_arn(1),
+            "STOPPED",
+            containers=[{"name": "executor", "exitCode": float("inf")}],
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_not_asked_for_again(account: Account, detail: Any) -> None:
+    """Lambda delivers an event that fails twice more: it would be no better then."""
+    account.tell({"detail-type": "ECS Task State Change", "detail": detail})
+
+    assert account.calls == []
 
 
 def test_a_task_of_another_cluster_is_ignored(account: Account) -> None:

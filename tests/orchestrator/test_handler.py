@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectTimeoutError
@@ -39,6 +40,7 @@ UNKNOWN_ARN = f"arn:aws:ecs:us-east-1:123456789012:task/mycli-cluster/{'0' * 32}
         ("{}", "action"),
         ('{"action": 7}', "action"),
         ('{"action": ["exec"]}', "action"),
+        ('{"action": ' + "[" * 900 + "]" * 900 + "}", "action: is an array"),
         ('{"action": "nonsense"}', "action"),
         ('{"action": "\\ud800"}', "action"),
         ('{"action": "exec"}', "command"),
@@ -46,7 +48,7 @@ UNKNOWN_ARN = f"arn:aws:ecs:us-east-1:123456789012:task/mycli-cluster/{'0' * 32}
         ('{"action": "exec", "command": 7, "skip_git": true}', "command"),
         ('{"action": "exec", "command": "  ", "skip_git": true}', "command"),
         ('{"action": "exec", "command": "a\\u0000b", "skip_git": true}', "command"),
-        ('{"action": "exec", "command": "\\udfff", "skip_git": true}', "command"),
+        ('{"action": "exec", "command": "\\udfff", "skip_git": true}', "command: is not valid"),
         ('{"action": "exec", "command": "true", "skip_git": "yes"}', "skip_git"),
         ('{"action": "exec", "command": "true", "repo": "ext::sh -c id"}', "repo"),
         ('{"action": "exec", "command": "true", "repo": "https://token@host/x"}', "repo"),
@@ -85,6 +87,18 @@ def test_a_bad_request_is_a_400_that_says_what_is_wrong(
     assert account.tasks() == []
 
 
+@pytest.mark.parametrize("body", [7, ["{}"], {"action": "list"}, True])
+def test_a_body_that_is_no_text_is_a_400(account: Account, body: Any) -> None:
+    assert account.send(api_event(body))["statusCode"] == 400
+    assert account.send(api_event(body, isBase64Encoded=True))["statusCode"] == 400
+
+
+@pytest.mark.parametrize("event", [None, [], "detail-type", 7, {"headers": [API_KEY]}])
+def test_what_is_no_request_at_all_is_unauthorized(account: Account, event: Any) -> None:
+    assert account.send(event)["statusCode"] == 401
+    assert account.calls == []
+
+
 @pytest.mark.parametrize("action", ["status", "logs", "stop"])
 @pytest.mark.parametrize(
     "name",
@@ -110,7 +124,7 @@ def test_a_base64_body_is_decoded(account: Account) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["***", "eyJhY3Rpb24iOi*AibGlzdCJ9", base64.b64encode(b"\xff\xfe").decode()]
+    "body", ["***", "é", "eyJhY3Rpb24iOi*AibGlzdCJ9", base64.b64encode(b"\xff\xfe").decode()]
 )
 def test_a_body_that_is_no_base64_or_no_utf8_is_a_400(account: Account, body: str) -> None:
     assert account.send(api_event(body, isBase64Encoded=True))["statusCode"] == 400

@@ -19,7 +19,7 @@ def container(tmp_path: Path) -> Container:
 
 def phase_2() -> str:
     """The program inside the program: task.sh keeps it as one word in single quotes."""
-    _, _, rest = SCRIPT.read_text("utf-8").partition("\nphase_2='\n")
+    _, _, rest = SCRIPT.read_text("utf-8").partition("\n_phase_2='\n")
     text, end, _ = rest.partition("\n'\n")
     assert end
     return text + "\n"
@@ -42,7 +42,7 @@ def test_shellcheck_finds_nothing(part: str) -> None:
 
 def test_it_leaves_room_in_the_task_definition() -> None:
     # RegisterTaskDefinition takes 64 KiB in all.
-    assert len(json.dumps(SCRIPT.read_text("utf-8"))) < 12 * 1024
+    assert len(json.dumps(SCRIPT.read_text("utf-8"))) < 16 * 1024
 
 
 def test_it_is_ascii_so_that_no_locale_of_an_image_can_spoil_it() -> None:
