@@ -44,7 +44,7 @@ def create(runtime: str | None) -> Account:
 
     runtime: `process` or `container`; None for what the account has, or finds when it is made.
     """
-    if importlib.util.find_spec("ministack") is None:
+    if not all(map(importlib.util.find_spec, ("ministack", "cryptography"))):
         reason = "the packages for an account on this machine are not installed"
         raise LocalAccountError(reason, "pip install 'mycli[local]'")
     at = place()
@@ -204,6 +204,14 @@ def remove_if_empty() -> bool:
         _end(at)
         shutil.rmtree(at.folder)
     return True
+
+
+def remove() -> None:
+    """Take away the account with all that it has, in whatever state it is."""
+    at = place()
+    with exclusive(at):
+        _end(at)
+        shutil.rmtree(at.folder)
 
 
 def _end(at: Place) -> bool:

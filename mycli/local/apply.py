@@ -147,7 +147,7 @@ def _plain(value: Any) -> Any:
 
 
 async def run(request: Inputs, monitor: Monitor) -> Inputs:
-    """Run the program; its outputs. Raises what went wrong first."""
+    """Run the program; its outputs but for secret ones. Raises what went wrong first."""
     from mycli.stack.program import program
 
     # What went wrong is told once, not by each of the futures that hang on it.
@@ -159,8 +159,11 @@ async def run(request: Inputs, monitor: Monitor) -> Inputs:
         program()
         await wait_for_rpcs()
         outputs = cast("Any", pulumi.runtime.get_root_resource()).outputs
+        found = {name: pulumi.Output.from_input(value) for name, value in outputs.items()}
         return {
-            name: await pulumi.Output.from_input(value).future() for name, value in outputs.items()
+            name: await output.future()
+            for name, output in found.items()
+            if not await output.is_secret()
         }
     except Exception:
         if monitor.failure:

@@ -25,6 +25,7 @@ from mycli.local.place import Account, Place, read
 ENDING_SECONDS = 10.0  # for the tasks to be gone
 MAX_LOG_BYTES = 5 * 1024 * 1024  # looked at when the daemon starts
 _BACKLOG = 256
+_READY = b"ready"
 
 
 def main(folder: Path) -> None:
@@ -39,13 +40,21 @@ def main(folder: Path) -> None:
     ready, started = os.pipe()
     if os.fork():
         os.close(started)
-        sys.exit(0 if os.read(ready, 1) else 1)
+        told = os.read(ready, 4096)
+        sys.exit(0 if told == _READY else told.decode() or 1)
     os.close(ready)
     os.setsid()
     os.chdir(folder)
     _write_to(place.log)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    asyncio.run(_serve(place, account, listener, started))
+    try:
+        asyncio.run(_serve(place, account, listener, started))
+    except LocalAccountError as error:
+        os.write(started, _told(error).encode())
+
+
+def _told(error: LocalAccountError) -> str:
+    return f"{error.message}\n{error.hint}".strip()
 
 
 def _take_lock(place: Place) -> int:
@@ -93,14 +102,22 @@ async def _serve(place: Place, account: Account, listener: socket.socket, starte
         loop.add_signal_handler(number, ending.set)
 
     async def announced(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+
         async def watched(message: Any) -> None:
             await send(message)
             if message["type"] == "lifespan.startup.complete":
-                os.write(started, b"1")
+                os.write(started, _READY)
                 os.close(started)
                 logging.getLogger("mycli").warning("ready on 127.0.0.1:%s", account.port)
 
-        await app(scope, receive, watched if scope["type"] == "lifespan" else send)
+        try:
+            await app(scope, receive, watched)
+        except Exception as error:  # hypercorn would go on, and answer as an empty account
+            await send({"type": "lifespan.startup.failed", "message": repr(error)})
+            raise
 
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
@@ -130,6 +147,8 @@ def _assemble(place: Place, account: Account) -> tuple[Any, Any]:
         guard,
         log_streams,
         permissions,
+        saved_state,
+        sealing,
         tagging,
         task_events,
     )
@@ -138,10 +157,12 @@ def _assemble(place: Place, account: Account) -> tuple[Any, Any]:
     permissions.mend(account.account_id, account.access_key_id, account.secret_access_key)
     log_streams.mend(place.logs)
     functions.mend(place.scratch / "provided")
-    journal = durability.Journal(place.state / "journal")
+    seal = sealing.Seal(account.secret_access_key)
+    journal = saved_state.Journal(place.state, seal)
+    saved = saved_state.SavedState(place.state, seal, journal)
     runtime = containers.runtime(account.runtime, place.tasks, account.account_id)
     tasks = Tasks(runtime, place.tasks, journal)
-    durability.mend(journal, after_load=tasks.end_the_lost)
+    durability.mend(saved, journal, after_load=tasks.end_the_lost)
     tasks.mend()
     ecs_actions.mend(tasks)
     tagging.mend()
@@ -154,4 +175,4 @@ if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]))
     except LocalAccountError as error:
-        sys.exit(f"{error.message}\n{error.hint}".strip())
+        sys.exit(_told(error))

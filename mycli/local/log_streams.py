@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from mycli.local import emulator
-from mycli.local.durability import append_whole
+from mycli.local.saved_state import append_whole
 
 PAGE_BYTES = 1024 * 1024  # GetLogEvents answers 1 MB or 10,000 events, whichever comes first
 PAGE_EVENTS = 10_000

@@ -13,8 +13,8 @@ from typing import Any
 
 from mycli.local import emulator, log_streams, permissions, processes, task_events
 from mycli.local.containers import Runtime
-from mycli.local.durability import NOT_KEPT, Journal
 from mycli.local.processes import CannotStart
+from mycli.local.saved_state import NOT_KEPT, Journal
 
 MAX_STOP_SECONDS = 30  # on AWS up to 120; nobody waits that long for a process of his own
 _FORGOTTEN_AFTER_SECONDS = 3600  # ECS describes a stopped task for about an hour

@@ -153,7 +153,6 @@ def test_a_damaged_account_is_told() -> None:
 def test_what_goes_wrong_at_the_start_is_told() -> None:
     made = new_account()
     account.stop()
-    (place().state / "ecs.json").unlink()
     place().logs.mkdir(exist_ok=True)
     place().tasks.rmdir()
     place().tasks.write_text("in the way of the folder")

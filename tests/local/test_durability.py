@@ -13,8 +13,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from mycli.local import account
-from mycli.local.durability import Journal, append_whole
 from mycli.local.log_streams import PAGE_BYTES, EventFile, Streams
+from mycli.local.saved_state import Journal, append_whole
+from mycli.local.sealing import Seal
 from tests.local.conftest import CLUSTER, LOG_GROUP, Running, new_account, prepare, until
 
 
@@ -156,7 +157,7 @@ def test_a_state_that_cannot_be_written_loses_nothing(own: Running) -> None:
     arn = own.run("exit 7")["taskArn"]
     dynamodb = make_table(own)
     dynamodb.put_item(TableName="table", Item=item("kept", "x"))
-    written = own.place.state / "ecs.json"
+    written = own.place.state / "ecs.sealed"
     content = written.read_bytes()
     written.unlink()
     written.mkdir()  # as a full disk does, it keeps a file from being replaced
@@ -214,7 +215,7 @@ def test_a_deleted_log_group_stays_deleted(own: Running) -> None:
 
 
 def test_a_journal_that_has_grown_long_asks_once_to_begin_anew(tmp_path: Path) -> None:
-    journal, asked = Journal(tmp_path / "journal", max_bytes=100), list[int]()
+    journal, asked = Journal(tmp_path, Seal("secret"), max_bytes=500), list[int]()
     journal.on_too_long = lambda: asked.append(1)
     for number in range(20):
         journal.write({"item": [str(number)], "value": None})
@@ -222,18 +223,19 @@ def test_a_journal_that_has_grown_long_asks_once_to_begin_anew(tmp_path: Path) -
     assert len(journal.read()) == 20
     journal.begin_anew()
     assert journal.read() == []
-    journal.write({"item": ["x" * 100], "value": None})
+    journal.write({"item": ["x" * 500], "value": None})
     until(lambda: asked == [1, 1])
 
 
 def test_an_entry_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "journal")
-    journal.write({"item": ["whole"], "value": {"binary": b"\xff"}})
-    with (tmp_path / "journal").open("ab") as file:
-        file.write(b'{"item": ["cut')
-    assert Journal(tmp_path / "journal").read() == [
-        {"item": ["whole"], "value": {"binary": b"\xff"}}
-    ]
+    whole = {"item": ["whole"], "value": {"binary": b"\xff"}}
+    journal = Journal(tmp_path, Seal("secret"))
+    journal.write(whole)
+    with (tmp_path / "journal.sealed").open("ab") as file:
+        file.write(b"gAAAAcut")
+    assert Journal(tmp_path, Seal("secret")).read() == [whole]
+    journal.write(whole)  # and does not join what was cut short
+    assert Journal(tmp_path, Seal("secret")).read() == [whole, whole]
 
 
 # --- The files of log streams ---------------------------------------------------------------------
