@@ -151,7 +151,8 @@ class Execution:
             wait_seconds=wire.MAX_WAIT_SECONDS if hold and self._is_here else 0,
             limit=PAGE_LINES,
         )
-        patience = FOLLOWING_PATIENCE_SECONDS if token else PATIENCE_SECONDS
+        is_there = token is not None or self.started is not None
+        patience = FOLLOWING_PATIENCE_SECONDS if is_there else PATIENCE_SECONDS
         return self._endpoint.send(request, wire.LogsResponse, patience)
 
     @property

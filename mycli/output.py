@@ -36,8 +36,9 @@ def failed(text: str) -> None:
 
 
 def story(text: str = "") -> None:
-    """A plain line beside the result."""
-    _write(sys.stderr, text + "\n")
+    """A plain line beside the result. Where it cannot be written, the result is what counts."""
+    with contextlib.suppress(OSError):  # nobody reads it, a full disk, a terminal that is gone
+        _write(sys.stderr, text + "\n")
 
 
 def result(text: str) -> None:
@@ -48,11 +49,12 @@ def result(text: str) -> None:
 def verbatim(text: str, *, beside: bool = False) -> None:
     """What a command printed, as it is and at once, in UTF-8: the result, or beside the result."""
     stream = sys.stderr if beside else sys.stdout
-    stream.flush()
-    left = memoryview(text.encode(errors="replace"))
-    while left:  # under PYTHONUNBUFFERED a pipe may take only a part at once
-        left = left[stream.buffer.write(left) :]
-    stream.buffer.flush()
+    with contextlib.suppress(OSError) if beside else contextlib.nullcontext():
+        stream.flush()
+        left = memoryview(text.encode(errors="replace"))
+        while left:  # under PYTHONUNBUFFERED a pipe may take only a part at once
+            left = left[stream.buffer.write(left) :]
+        stream.buffer.flush()
 
 
 def escaped(text: str, keep: str = "") -> str:

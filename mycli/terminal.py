@@ -7,6 +7,7 @@ import os
 import time
 
 from mycli import output
+from mycli.errors import MycliError
 from mycli.execution import Execution
 from mycli.project import Settings
 from orchestrator import wire
@@ -47,6 +48,7 @@ def tell_settings(settings: Settings, command: str) -> None:
 
 def tell_started(execution: Execution, *, beside: bool, flags: str) -> None:
     """Print what was started, and how to watch it; beside: on stderr, as it will be watched."""
+    output.done("Execution started")
     started = execution.started
     if started is None:
         return
@@ -75,19 +77,22 @@ def attach(execution: Execution, *, show: bool, beside: bool, flags: str) -> int
 
     show: print its output as it comes; beside: on stderr. flags: what a mycli command line needs
     to reach the same stack. Ctrl-C detaches (130), a second one soon after stops the execution.
-    Raises ExecutionFailed where the command never came to an exit code.
+    Raises ExecutionFailed where the command never came to an exit code, and other MycliErrors:
+    then it may still run (`tell_left`).
     """
-    output.step(f"{'Following' if show else 'Waiting for the end'}. Ctrl-C leaves it running.")
     try:
+        tell_started(execution, beside=True, flags=flags)
+        output.step(f"{'Following' if show else 'Waiting for the end'}. Ctrl-C leaves it running.")
         if show:
             _print_pages(execution, beside)
         code = execution.wait() if execution.exit_code is None else execution.exit_code
     except KeyboardInterrupt:
         return _detach(execution, flags)
     except BrokenPipeError:
-        output.warn(f"Nobody reads the output any more. {execution.id} runs on:")
-        _say_how_to_go_on(execution, flags)
+        tell_left(execution, flags, f"Nobody reads the output any more. {execution.id} runs on:")
         raise
+    except OSError as error:
+        raise MycliError(f"the output cannot be written: {error.strerror}") from error
     if code == 0:
         output.done("Command completed (exit code 0)")
     else:
@@ -102,19 +107,28 @@ def _print_pages(execution: Execution, beside: bool) -> None:
             output.verbatim(text, beside=beside or not is_output)
 
 
+def tell_left(execution: Execution, flags: str, how: str) -> None:
+    """Say how an execution is left, and how to go on with it."""
+    output.warn(how if execution.exit_code is None else f"{execution.id} has ended:")
+    output.story(f"  mycli logs -f{flags} {execution.id}    # follow it again")
+    if execution.exit_code is None:
+        output.story(f"  mycli stop{flags} {execution.id}       # stop it")
+
+
 def _detach(execution: Execution, flags: str) -> int:
+    name = execution.id
     try:
         output.story()
-        output.warn(f"Detached: {execution.id} runs on. Ctrl-C again within two seconds stops it.")
-        _say_how_to_go_on(execution, flags)
-        time.sleep(SECOND_CTRL_C_SECONDS)
+        how = f"Detached: {name} runs on. Ctrl-C again within two seconds stops it."
+        tell_left(execution, flags, how)
+        if execution.exit_code is None:
+            time.sleep(SECOND_CTRL_C_SECONDS)
     except KeyboardInterrupt:
-        output.step(f"Stopping {execution.id}...")
-        execution.stop("Ctrl-C")
-        output.done("It is stopping: its command got TERM")
+        try:
+            output.step(f"Stopping {name}...")
+            status = execution.stop("Ctrl-C")
+            ended = status == "STOPPED"
+            output.done("It has ended" if ended else "It is stopping: its command got TERM")
+        except KeyboardInterrupt:
+            tell_left(execution, flags, f"Interrupted: it is not known whether {name} stops.")
     return DETACHED_EXIT_CODE
-
-
-def _say_how_to_go_on(execution: Execution, flags: str) -> None:
-    output.story(f"  mycli logs -f{flags} {execution.id}    # pick it up")
-    output.story(f"  mycli stop{flags} {execution.id}       # stop it")

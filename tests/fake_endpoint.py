@@ -46,13 +46,17 @@ STATUS: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What the endpoint answers once. A body that is no document is sent as it is."""
+    """What the endpoint answers once. A body that is no document is sent as it is.
+
+    lost: the connection breaks before the answer, or (cut) in the middle of its body.
+    """
 
     document: Any = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     lost: bool = False
+    cut: bool = False
 
 
 LOST = Answer(lost=True)
@@ -219,6 +223,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
             self.close_connection = True
         self.end_headers()
+        if answer.cut:
+            body = body[: len(body) // 2]
+            self.close_connection = True
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name in the library

@@ -12,17 +12,18 @@ from typing import Any
 import httpx
 import pytest
 
-from mycli import ExecutionFailed, UsageError
+from mycli import EndpointError, ExecutionFailed, UsageError
 from mycli.config import Profile
 from mycli.endpoint import Endpoint
 from mycli.execution import Execution
-from orchestrator.wire import begin_marker, end_marker, sign
+from orchestrator.wire import ExecRequest, ExecResponse, begin_marker, end_marker, sign
 from tests.fake_endpoint import (
     ARN,
     AT,
     ID,
     KEY,
     LOST,
+    STARTED,
     STATUS,
     Answer,
     FakeEndpoint,
@@ -176,6 +177,30 @@ def test_lost_connections_lose_no_line_and_double_none(
     endpoint.runs("logs", script)
     assert list(execution_of(ID).logs()) == lines
     assert len(endpoint.asked("logs")) >= 3 * len(pages)
+
+
+@pytest.mark.parametrize(("words", "patience"), [("started", 600.0), ("named", 15.0)])
+def test_what_was_started_is_waited_for_from_its_first_page_on(words: str, patience: float) -> None:
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        action = json.loads(request.content)["action"]
+        if action == "logs":
+            raise httpx.ConnectError("no network", request=request)
+        return httpx.Response(200, json=dict(STARTED if action == "exec" else STATUS))
+
+    profile = Profile(api_endpoint="https://abc.example.com/prod/execute", api_key=KEY)
+    transport = httpx.MockTransport(answer)
+    endpoint = Endpoint(profile, transport=transport, sleep=sleep, clock=lambda: now)
+    started = endpoint.send(ExecRequest(command="true", skip_git=True), ExecResponse)
+    run = Execution(endpoint, ID, started if words == "started" else None)
+    with pytest.raises(EndpointError, match="no network"):
+        list(run.logs())
+    assert 0.5 * patience < now <= patience
 
 
 def test_an_arn_names_an_execution_and_its_id_is_asked_for_once(

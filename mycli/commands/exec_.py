@@ -14,7 +14,7 @@ from typer.core import TyperCommand
 
 from mycli import output
 from mycli.commands import Json, Profile, connect, of_profile
-from mycli.errors import MycliError, UsageError
+from mycli.errors import ExecutionFailed, MycliError, UsageError
 
 if TYPE_CHECKING:
     from mycli.client import Client
@@ -98,11 +98,10 @@ def exec_(
         settings = project.resolve(given, Path.cwd(), is_local=client.profile.is_loopback)
         terminal.tell_settings(settings, shell)
         execution = _start(client, _request(shell, settings, request_id))
-        attached = follow or wait
-        terminal.tell_started(execution, beside=as_json or attached, flags=of_profile(profile))
         document = dataclasses.asdict(execution.started) if execution.started else {}
-        if attached:
+        if follow or wait:
             _stay(execution, document, follow, as_json, of_profile(profile))
+        terminal.tell_started(execution, beside=as_json, flags=of_profile(profile))
     if as_json:
         output.json_document(document)
 
@@ -169,12 +168,10 @@ def _request(command: str, settings: Settings, request_id: str | None) -> ExecRe
 def _start(client: Client, request: ExecRequest) -> Execution:
     output.step("Starting execution...")
     try:
-        execution = client.start(request)
+        return client.start(request)
     except KeyboardInterrupt:
         output.warn("Interrupted before the answer came: it may have started, see `mycli list`")
         raise
-    output.done("Execution started")
-    return execution
 
 
 def _stay(
@@ -188,6 +185,8 @@ def _stay(
         code = terminal.attach(execution, show=follow, beside=as_json, flags=flags)
     except MycliError as error:
         output.error(error.message, error.hint)
+        if not isinstance(error, ExecutionFailed):
+            terminal.tell_left(execution, flags, f"{execution.id} may still run:")
         code = error.exit_code
         document |= {"error": error.message, "hint": error.hint}
     if as_json:

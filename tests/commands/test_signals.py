@@ -104,6 +104,45 @@ def test_ctrl_c_twice_stops_the_execution(running: FakeEndpoint) -> None:
     assert running.asked("stop") == [{"action": "stop", "execution_id": ID, "reason": "Ctrl-C"}]
 
 
+def test_ctrl_c_while_it_asks_for_the_stop(running: FakeEndpoint) -> None:
+    def slow(_: Mapping[str, Any]) -> Answer:
+        until(lambda: process.poll() is not None)
+        return LOST
+
+    running.runs("stop", slow)
+    process = following("sleep 100")
+    os.killpg(process.pid, signal.SIGINT)
+    read_until(process, "mycli stop")
+    os.killpg(process.pid, signal.SIGINT)
+    until(lambda: running.asked("stop"))
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = ends_with(process, 130)
+    assert f"it is not known whether {ID} stops" in err
+    assert f"mycli stop {ID}" in err
+
+
+def test_ctrl_c_twice_where_it_cannot_be_stopped(running: FakeEndpoint) -> None:
+    running.says("stop", Answer({"error": "AWS refused"}, status=502))
+    process = following("sleep 100")
+    os.killpg(process.pid, signal.SIGINT)
+    read_until(process, "mycli stop")
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = ends_with(process, 125)
+    assert "AWS refused" in err
+    assert f"{ID} may still run" in err
+
+
+def test_ctrl_c_in_the_output_of_one_that_has_ended(configured: FakeEndpoint) -> None:
+    configured.says("exec", STARTED)
+    configured.has_log(output_of(["up", *["x" * 10_000] * 1000]))
+    process = following("true")
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = ends_with(process, 130)
+    assert f"{ID} has ended" in err
+    assert "runs on" not in err
+    assert "mycli stop" not in err
+
+
 def test_ctrl_c_while_waiting_detaches_too(running: FakeEndpoint) -> None:
     process = start("exec", "--wait", "--skip-git", "sleep 100")
     until(lambda: running.asked("status"))
@@ -220,6 +259,15 @@ def test_a_connection_that_breaks_while_following(configured: FakeEndpoint) -> N
     assert out.splitlines() == lines
     assert "trying again" in err
     assert len(lost) == len(pages) - 1
+
+
+def test_an_error_while_following_says_how_to_go_on(running: FakeEndpoint) -> None:
+    up = log_page([[begin_marker(ID), "up"], []], 0, None)
+    running.says("logs", up, Answer({"error": "AWS refused"}, status=502))
+    _, err = ends_with(start("exec", "-f", "--skip-git", "true"), 125)
+    assert "AWS refused" in err
+    assert f"{ID} may still run" in err
+    assert f"mycli logs -f {ID}" in err
 
 
 def test_plain_text_in_a_pipe(running: FakeEndpoint) -> None:

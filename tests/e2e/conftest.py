@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
+from mycli import Client
 
 MYCLI = Path(sys.executable).with_name("mycli")
 
@@ -60,6 +63,15 @@ class Machine:
         ran = self.run(verb, "--json", *args)
         assert ran.code == 0, ran
         return json.loads(ran.stdout)
+
+    def reached_by(self) -> dict[str, str]:
+        """The address of its stack and the key, as variables."""
+        config = yaml.safe_load((self.home / "config.yaml").read_text())
+        return {"MYCLI_API_ENDPOINT": config["api_endpoint"], "MYCLI_API_KEY": config["api_key"]}
+
+    def client(self) -> Client:
+        reached = self.reached_by()
+        return Client(endpoint=reached["MYCLI_API_ENDPOINT"], api_key=reached["MYCLI_API_KEY"])
 
 
 @dataclass(frozen=True)

@@ -30,23 +30,11 @@ def test_the_same_request_twice_at_once_is_one_execution(machine: Machine) -> No
 
 
 def test_forty_in_a_row(machine: Machine) -> None:
-    from mycli import Client
-
-    with machine_client(machine) as client:
-        assert isinstance(client, Client)
+    with machine.client() as client:
         for number in range(40):
             run = client.exec(f"echo number {number}; exit {number}", skip_git=True)
             assert list(run.logs()) == [f"number {number}"]
             assert run.wait() == number
-
-
-def machine_client(machine: Machine):
-    import yaml
-
-    from mycli import Client
-
-    config = yaml.safe_load((machine.home / "config.yaml").read_text())
-    return Client(endpoint=config["api_endpoint"], api_key=config["api_key"])
 
 
 def test_two_stacks_in_one_account(tmp_path: Path) -> None:

@@ -73,22 +73,15 @@ def test_an_execution_that_is_not_there(machine: Machine) -> None:
 
 def test_a_wrong_key_is_refused(machine: Machine, tmp_path: Path) -> None:
     stranger = Machine(
-        tmp_path, machine.folder, endpoint_of(machine) | {"MYCLI_API_KEY": "sk_live_" + "0" * 64}
+        tmp_path, machine.folder, machine.reached_by() | {"MYCLI_API_KEY": "sk_live_" + "0" * 64}
     )
     ran = stranger.run("list")
     assert ran.code == 125, ran
     assert "unauthorized" in ran.err
 
 
-def endpoint_of(machine: Machine) -> dict[str, str]:
-    import yaml
-
-    config = yaml.safe_load((machine.home / "config.yaml").read_text())
-    return {"MYCLI_API_ENDPOINT": config["api_endpoint"], "MYCLI_API_KEY": config["api_key"]}
-
-
 def test_the_environment_configures_a_ci_job(machine: Machine, tmp_path: Path) -> None:
-    job = Machine(tmp_path, machine.folder, endpoint_of(machine))
+    job = Machine(tmp_path, machine.folder, machine.reached_by())
     assert job.follow("echo from ci").out == "from ci\n"
 
 
@@ -99,7 +92,7 @@ def test_an_error_under_json_is_a_document(machine: Machine) -> None:
 
 
 def test_configure_checks_the_key_before_it_saves(machine: Machine, tmp_path: Path) -> None:
-    reached = endpoint_of(machine)
+    reached = machine.reached_by()
     other = Machine(tmp_path / "other", machine.folder)
     wrong = other.run(
         "configure", "--endpoint", reached["MYCLI_API_ENDPOINT"], stdin="sk_live_" + "0" * 64
