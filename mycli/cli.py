@@ -34,6 +34,12 @@ DEBUG = "mycli.debug"
 class Root(TyperGroup):
     """Turns what a verb raises into a line, a hint and an exit code."""
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **kwargs)
+        except BrokenPipeError:  # of --help: click itself would end with 1
+            raise typer.Exit(_unread()) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)

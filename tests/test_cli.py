@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -187,11 +188,24 @@ def test_a_full_disk_is_told_in_one_line(words: str, configured: FakeEndpoint) -
     assert (ran.returncode, ran.stderr) == (125, "✗ [Errno 28] No space left on device\n")
 
 
+@pytest.mark.parametrize("words", ["--help", "--version", "exec --help", "completion bash"])
+def test_a_pipe_that_nobody_reads_ends_it_quietly(words: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as unread:
+        line = [sys.executable, "-m", "mycli", *words.split()]
+        ran = subprocess.run(line, stdout=unread, stderr=subprocess.PIPE, check=False)
+    assert (ran.returncode, ran.stderr) == (141, b"")
+
+
 def test_streams_may_be_closed(configured: FakeEndpoint) -> None:
     configured.says("list", {"executions": [STATUS]})
     assert in_a_shell("mycli list >&- 2>&-").returncode == 0
     ran = in_a_shell("mycli list 2>&-")
     assert (ran.returncode, ID in ran.stdout) == (0, True)
+    if Path("/dev/full").exists():
+        ran = in_a_shell("mycli list 2>/dev/full")
+        assert (ran.returncode, ID in ran.stdout) == (0, True)
     ran = in_a_shell("mycli configure <&-")
     assert (ran.returncode, "no API key was given" in ran.stderr) == (2, True)
 
