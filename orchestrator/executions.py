@@ -22,6 +22,8 @@ from orchestrator.wire import (
     StopRequest,
     StopResponse,
     WireError,
+    invalid,
+    repo_protocol,
 )
 
 
@@ -34,6 +36,7 @@ def start(runtime: Runtime, request: ExecRequest) -> ExecResponse:
     """
     image = request.image or runtime.settings.default_image
     tasks.overrides(request, "0" * 12, image)  # too large: refused before anything is written
+    _check_protocol(runtime, request)
     revision = task_definitions.find(runtime, image, with_repo=not request.skip_git)
     fields = {
         "command": request.command,
@@ -57,6 +60,16 @@ def start(runtime: Runtime, request: ExecRequest) -> ExecResponse:
             )
         return _repeat(runtime, request, str(earlier["started"]))
     return _launch(runtime, request, record)
+
+
+def _check_protocol(runtime: Runtime, request: ExecRequest) -> None:
+    """Raise a WireError (400) for an address that no task of this stack would clone."""
+    if request.skip_git or request.repo is None:
+        return
+    protocol, allowed = repo_protocol(request.repo), task_definitions.git_protocols(runtime)
+    if protocol not in allowed:
+        wrong = f"tasks of this stack do not clone over {protocol}"
+        raise invalid("repo", wrong, "an address over " + " or ".join(allowed))
 
 
 def _digest(runtime: Runtime, request: ExecRequest) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -69,6 +69,13 @@ def find(runtime: Runtime, image: str, *, with_repo: bool) -> Revision:
         runtime.remembered.clear()
     runtime.remembered[remembered] = dataclasses.replace(revision, cached=True)
     return revision
+
+
+def git_protocols(runtime: Runtime) -> Sequence[str]:
+    """What the stack's tasks may clone over; no call to AWS in a warm process."""
+    environment: list[dict[str, str]] = _executor(_template(runtime)).get("environment", [])
+    given = {variable["name"]: variable["value"] for variable in environment}
+    return given.get("MYCLI_GIT_PROTOCOLS", "https:ssh").split(":")
 
 
 def forget(runtime: Runtime, image: str, *, with_repo: bool) -> None:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Self, cast
-from urllib.parse import urlsplit
 
 API_KEY_HEADER = "X-API-Key"
 API_KEY_PATTERN = re.compile(r"sk_live_[0-9a-f]{64}")
@@ -81,12 +80,25 @@ def invalid(name: str, wrong: str, allowed: str) -> WireError:
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ENV_RESERVED = ("MYCLI_", "AWS_CONTAINER_", "ECS_CONTAINER_")
 _EXECUTION_ID = re.compile(r"[0-9a-f]{12}")
-_TASK_ARN = re.compile(r"arn:[a-z-]+:ecs:[a-z0-9-]+:[0-9]{12}:task/[A-Za-z0-9_-]+/[0-9a-f-]{32,36}")
+_TASK_ARN = re.compile(
+    r"arn:[a-z-]+:ecs:[a-z0-9-]+:[0-9]{12}:task/[A-Za-z0-9_-]+/"
+    r"(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+)
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
-_REF = re.compile(r"(?!-)(?!.*\.\.)[^\x00-\x20\x7f~^:?*\[\\]{1,255}")
+# What `git check-ref-format` takes, but for a dash in front, and what a terminal would obey.
+_REF = re.compile(
+    r"(?![-./]|@$)(?!.*(?:\.\.|//|/\.|@\{|\.lock(?:/|$)))"
+    r"[^\x00-\x20\x7f-\x9f\u2028\u2029~^:?*\[\\]{1,255}(?<![./])"
+)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
-_SCP_REPO = re.compile(r"(?:[A-Za-z0-9_.-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!/?/)[^\s:][^\s]*")
-_REPO_SCHEMES = ("https", "ssh", "http", "file")
+# No user and no host begins with a dash, or is not ASCII, or hides something behind a %.
+_USER = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
+_HOST = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_URL_REPO = re.compile(
+    rf"(?:https|http|ssh)://(?:{_USER}(?:@{_HOST})?@)?"
+    rf"(?:{_HOST}|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?(?:/.*)?"
+)
+_SCP_REPO = re.compile(rf"(?:{_USER}@{_HOST}:(?!//)|{_HOST}:(?!/))(?P<path>[^:-].*)")
 
 
 def _is_text(name: str, value: object) -> str:
@@ -131,34 +143,41 @@ def _json_type(value: object) -> str:
 def repo_protocol(repo: str) -> str:
     """The transport git will use for this address: https, ssh, http or file.
 
-    Raises WireError (400) for whatever git would take as something else: an option, a remote
-    helper (`ext::sh -c ...`), a path, an address with a user's token in it.
+    Raises WireError (400) for whatever git, or the ssh that it starts, would take as something
+    else: an option, a remote helper (`ext::sh -c ...`), a path; and for an address with a token.
     """
+    _is_text("repo", repo)
+    scheme, separator, rest = repo.partition("://")
+    netloc = rest.partition("/")[0] if separator else ""
+    if scheme == "file" and not netloc and repo.isprintable() and " " not in repo:
+        return "file"
+    if ":" in netloc.rpartition("@")[0] or (scheme in ("https", "http") and "@" in netloc):
+        raise _has_token()
+    pattern = _URL_REPO if separator else _SCP_REPO
+    if not repo.isprintable() or " " in repo or not (found := pattern.fullmatch(repo)):
+        raise _is_no_address(repo)
+    if not separator and "@" in found["path"].partition("/")[0]:  # user:token@host:path
+        raise _has_token()
+    if separator and not 0 < int(found["port"] or "22") < 65536:
+        raise _is_no_address(repo)
+    return scheme if separator else "ssh"
+
+
+def _is_no_address(repo: str) -> WireError:
+    # Whatever stands in front of an @ may be a token.
+    shown = re.sub(r".*(?:@|%40)", "…@", repo, flags=re.DOTALL)[:80]
     allowed = (
         "an address such as https://github.com/user/repo, ssh://git@host/repo or git@host:repo"
     )
-    _is_text("repo", repo)
-    if re.match(r"-|[A-Za-z0-9+.-]*::", repo) or re.search(r"[\x00-\x20\x7f]", repo):
-        raise invalid("repo", f"is {strip_credentials(repo)[:80]!r}", allowed)
-    if "://" not in repo:
-        if _SCP_REPO.fullmatch(repo):
-            return "ssh"
-        raise invalid("repo", f"is {repo[:80]!r}", allowed)
-    try:
-        parts = urlsplit(repo)
-        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        named = False
-        parts = urlsplit("")
-    if parts.scheme not in _REPO_SCHEMES or not (named or parts.scheme == "file"):
-        raise invalid("repo", f"is {strip_credentials(repo)[:80]!r}", allowed)
-    if parts.password is not None or (parts.scheme in ("https", "http") and "@" in parts.netloc):
-        raise invalid(
-            "repo",
-            "has a user name or token in it",
-            "an address without one: git credentials are kept in the stack, never in a request",
-        )
-    return parts.scheme
+    return invalid("repo", f"is {shown!r}", allowed)
+
+
+def _has_token() -> WireError:
+    return invalid(
+        "repo",
+        "has a user name or token in it",
+        "an address without one: git credentials are kept in the stack, never in a request",
+    )
 
 
 def strip_credentials(repo: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import subprocess
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from orchestrator import tasks
 from orchestrator.wire import OVERRIDES_LIMIT, ExecRequest, WireError
-from tests.orchestrator.conftest import START, Account, Hooks, task_event
+from tests.orchestrator.conftest import START, Account, Hooks, make_template, task_event
 
 REPO = "https://github.com/user/repo"
 
@@ -173,6 +174,27 @@ def test_a_script_of_5000_plain_characters_fits(account: Account) -> None:
     account.ok("exec", command=script, repo=REPO)
 
     assert environment_of(account.run_task_bodies[0])["MYCLI_COMMAND"] == script
+
+
+@pytest.mark.parametrize("repo", ["file:///etc", "http://host/repo"])
+def test_what_no_task_of_this_stack_may_clone_is_refused_here(account: Account, repo: str) -> None:
+    for _ in range(2):
+        status, answer = account.ask("exec", command="true", repo=repo)
+
+        assert status == 400
+        assert "do not clone over" in answer["error"]
+        assert "https or ssh" in answer["hint"]
+    assert account.calls == ["DescribeTaskDefinition"]
+
+
+def test_the_stack_says_what_may_be_cloned(account: Account) -> None:
+    allowed = [{"name": "MYCLI_GIT_PROTOCOLS", "value": "https:ssh:http:file"}]
+    template = make_template(account.runtime.ecs, environment=allowed)
+    account.runtime.settings = dataclasses.replace(account.runtime.settings, template=template)
+
+    account.ok("exec", command="true", repo="file:///srv/repo.git")
+
+    assert environment_of(account.run_task_bodies[0])["MYCLI_REPO"] == "file:///srv/repo.git"
 
 
 @pytest.mark.parametrize(

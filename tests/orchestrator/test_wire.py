@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.wire import (
@@ -219,6 +220,13 @@ def test_null_is_as_good_as_absent(name: str) -> None:
     assert request_from_json({**body, name: None}) == request_from_json(body)
 
 
+NO_BRANCHES = [
+    *("@{-1}", "@", "HEAD~1", "a:b", "+a:b", "a@{1}", "^a", "a*", "a?", "[a]", "a\\b"),
+    *("-x", "--upload-pack=x", "/a", "a/", "a//b", ".a", "a/.b", "a.", "a.lock", "a.lock/b"),
+    *("a\nb", "a\tb", "a\x9bb", "a\u2028b", "a b", "a..b", "x" * 256),
+]
+
+
 @pytest.mark.parametrize(
     ("fields", "name"),
     [
@@ -236,10 +244,17 @@ def test_null_is_as_good_as_absent(name: str) -> None:
         ({"branch": "a..b"}, "branch"),
         ({"branch": "a b"}, "branch"),
         ({"branch": ""}, "branch"),
+        *(({"branch": branch}, "branch") for branch in NO_BRANCHES),
         ({"workdir": ""}, "workdir"),
         ({"workdir": "a\nb"}, "workdir"),
         ({"env": {"A B": "x"}}, "env"),
         ({"env": {"": "x"}}, "env"),
+        ({"env": {"A=B": "x"}}, "env"),
+        ({"env": {"A\n": "x"}}, "env"),
+        ({"env": {"É": "x"}}, "env"),
+        ({"env": {"A[0]": "x"}}, "env"),
+        ({"env": {"A;id": "x"}}, "env"),
+        ({"env": {"MYCLI_COMMAND": "x"}}, "MYCLI_"),
         ({"env": {"A": "\x00"}}, "env.A"),
         ({"env": {"A": None}}, "env.A"),
         ({"env": {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "x"}}, "AWS_CONTAINER_"),
@@ -263,6 +278,20 @@ def test_a_refusal_names_the_field_and_what_is_allowed(fields: dict[str, Any], n
 def test_both_sides_refuse_the_same() -> None:
     with pytest.raises(WireError, match="branch"):
         ExecRequest(command="true", skip_git=True, branch="-x")
+
+
+@settings(max_examples=60)
+@given(branch=st.text("ab-./@{}~^:?*[\\ \t\x7f\x9f…", min_size=1, max_size=6) | st.text(max_size=8))
+@example(branch="a.lock")
+def test_git_takes_every_branch_that_is_taken(branch: str) -> None:
+    read = read_or_refusal(
+        {"action": "exec", "command": "true", "skip_git": True, "branch": branch}
+    )
+    by_git = ["git", "check-ref-format", f"refs/heads/{branch}"]
+
+    if not isinstance(read, WireError):
+        assert not branch.startswith("-")
+        assert subprocess.run(by_git, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["execution_id", "task_arn"])
@@ -293,6 +322,11 @@ def test_a_status_is_meant_in_any_case(status: str) -> None:
         ("ssh://git@host/x", "ssh"),
         ("git@github.com:user/repo.git", "ssh"),
         ("host:path/to/repo", "ssh"),
+        ("git@host:/srv/repo.git", "ssh"),
+        ("git@host:~user/repo.git", "ssh"),
+        ("ssh://first.last@gerrit.example:29418/repo", "ssh"),
+        ("ssh://user@example.com@source.developers.google.com:2022/p/x", "ssh"),
+        ("https://github.com/user/répo", "https"),
         ("file:///srv/repo.git", "file"),
     ],
 )
@@ -327,6 +361,39 @@ def test_the_protocol_that_git_will_use(repo: str, protocol: str) -> None:
         "https://@github.com/x",
         "ssh://git:password@host/x",
         "-oProxyCommand=x@host:path",
+        "ssh://-oProxyCommand=x/path",
+        "ssh://-oProxyCommand=x@host/path",
+        "ssh://git@-oProxyCommand=x/path",
+        "git@-oProxyCommand=x:path",
+        "ssh://%2doProxyCommand=x/path",
+        "ssh://git%40host/path",
+        "git@host:-x",
+        "git@host:--upload-pack=x",
+        "EXT::sh -c id",
+        "Ext::sh",
+        "HTTPS://host/x",
+        "File:///srv/repo",
+        "file://host/srv/repo",
+        "file:///srv/\u202erepo",
+        "file:/srv/repo",
+        "https:/host/x",
+        "git@host://x",
+        "https://host:65536/x",
+        "https://host:8\u0660/x",
+        "https://b\u00fccher.example/x",
+        "https://github\u3002com/x",
+        "https://github.com\u2044x/y",
+        "https://github.com\\@evil.example/x",
+        "https://host/\x9bx",
+        "https://host/x\u2028y",
+        "https://host/x\u200by",
+        "https://host\tx/y",
+        " https://host/x",
+        "https://host#x",
+        "https://host?x",
+        "user:token@host:path",
+        "https://user%3Atoken%40github.com/x",
+        "ssh://user:@host/x",
     ],
 )
 def test_an_address_that_git_could_take_for_something_else_is_refused(repo: str) -> None:
@@ -337,7 +404,18 @@ def test_an_address_that_git_could_take_for_something_else_is_refused(repo: str)
 
 
 @pytest.mark.parametrize(
-    "repo", ["https://user:hunter2@host/x", "https://hunter2@host/x", "ssh://git:hunter2@host/x"]
+    "repo",
+    [
+        "https://user:hunter2@host/x",
+        "https://hunter2@host/x",
+        "ssh://git:hunter2@host/x",
+        "https://user:hunter2/3@host/x",
+        "https:/user:hunter2@host/x",
+        "HTTPS://user:hunter2@host/x",
+        "https://user%3Ahunter2%40host/x",
+        "user:hunter2@host:path/x",
+        "https://user:\nhunter2@host/x",
+    ],
 )
 def test_a_refusal_does_not_repeat_a_token(repo: str) -> None:
     with pytest.raises(WireError) as refused:
