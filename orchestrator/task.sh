@@ -8,9 +8,11 @@
 set -u
 exec </dev/null 2>&1 # one stream: of two, the end marker could overtake the last error message
 
-_scratch='' _job=''
+# ECS sends the STOPSIGNAL of the image: QUIT for nginx, INT for postgres, WINCH for httpd.
+_stop_signals='TERM INT QUIT WINCH' _scratch='' _job=''
 trap 'rm -rf "$_scratch"' EXIT
-trap 'kill "$_job" 2>/dev/null; say "stopped before the command began"; finish 143' TERM
+# shellcheck disable=SC2086 # several words
+trap 'kill "$_job" 2>/dev/null; say "stopped before the command began"; finish 143' $_stop_signals
 
 say() { printf 'mycli: %s\n' "$1"; }
 
@@ -206,16 +208,17 @@ unset MYCLI_REPO MYCLI_BRANCH MYCLI_IMAGE MYCLI_WORKDIR MYCLI_WORKSPACE OLDPWD \
   MYCLI_GIT_PROTOCOLS MYCLI_GITHUB_HOST MYCLI_GITLAB_HOST MYCLI_INSTALL_GIT
 export HOME="${HOME:-${TMPDIR:-/tmp}}"
 
-# Unset first, because some names are bash's own until then: it drops what GROUPS is given. What
-# bash says of a locale that is not there, the command's own shell says again.
+# bash drops what it is given for names that are its own; they no longer are once they are unset.
 # shellcheck disable=SC2016 # the text of another program, as are the next two
 _set_variables='
 set -e
-for _name in ${MYCLI_ENV_NAMES:-}; do unset "$_name"; done
+for _name in ${MYCLI_ENV_NAMES:-}; do
+  case $_name in GROUPS | DIRSTACK | FUNCNAME | BASH_*) unset "$_name" ;; esac
+done
 eval "${MYCLI_ENV:-}"'
 
 # What becomes the command. Only here the user's variables are there: LD_PRELOAD, say, reaches no
-# other program of ours.
+# other program of ours. What is wrong with a value (LC_ALL), the command's own shell says again.
 # shellcheck disable=SC2016
 _phase_3="{ $_set_variables
 } 2>/dev/null"'
@@ -280,9 +283,11 @@ rest() {
 }
 
 # Started before there are traps, because a child loses a signal that comes before it has undone
-# them. For the same reason its sleep is not asked to end, but killed.
+# them. For the same reason its sleep is not asked to end, but killed. TERM is for the command, also
+# where that sends it to all processes.
 (
-  trap "kill -KILL \$!; exit" TERM
+  trap "" TERM
+  trap "kill -KILL \$!; exit" USR1
   rest "$MYCLI_TIMEOUT_SECONDS"
   kill -ALRM "$$"
   rest "${MYCLI_KILL_AFTER_SECONDS:-30}"
@@ -291,7 +296,8 @@ rest() {
 _watchdog=$!
 
 _child="" _stopping="" _timed_out=""
-trap pass_on TERM
+# shellcheck disable=SC2086
+trap pass_on $3
 trap out_of_time ALRM
 trap give_up VTALRM
 
@@ -324,9 +330,9 @@ do :; done
 
 # A sh dies of TERM at once, but what it started (terraform) may still have a lock to give back.
 while [ -n "$_stopping" ] && [ "$_code" = 143 ] && alive; do sleep 0.1 || sleep 1; done
-kill "$_watchdog"
+kill -USR1 "$_watchdog"
 kill -KILL "-$_child" # what the command left behind would keep the log open
 [ -z "$_timed_out" ] || _code=124
 finish "$_code"
 '
-exec "$0" -c "$_phase_2" "$0" "$_set_variables" "$_phase_3"
+exec "$0" -c "$_phase_2" "$0" "$_set_variables" "$_phase_3" "$_stop_signals"

@@ -69,7 +69,7 @@ class Ended:
 class Running:
     """A task that runs in a session of its own."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
 
     def wait_for(self, path: Path) -> None:
         wait_until(lambda: path.exists() or self.process.poll() is not None)
@@ -86,8 +86,8 @@ class Running:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             raise
-        assert errors == ""  # all goes to one stream, in order
-        return Ended(self.process.returncode, log)
+        assert errors == b""  # all goes to one stream, in order
+        return Ended(self.process.returncode, log.decode(errors="surrogateescape"))
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,6 @@ class Container:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="surrogateescape",
             start_new_session=True,
         )
         return Running(process)
@@ -183,6 +180,31 @@ def can_unshare() -> bool:
         return False
     asked = subprocess.run([*UNSHARE, "true"], stderr=subprocess.DEVNULL, check=False)
     return asked.returncode == 0
+
+
+def run_alone(
+    sh: Path | str, command: str, environment: Mapping[str, str], folder: Path
+) -> tuple[int, bytes]:
+    """What a command comes to without mycli, by plain `sh -c`: its exit code and its output.
+
+    Raises subprocess.TimeoutExpired where it hangs.
+    """
+    with subprocess.Popen(
+        [str(sh), "-c", "--", command],
+        env=environment,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=5)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    code = process.returncode
+    return (code if code >= 0 else 128 - code), output
 
 
 def write_program(path: Path, text: str) -> None:
