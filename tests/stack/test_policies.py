@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import re
-from fnmatch import fnmatchcase
 from typing import Any
 
 import botocore.session
@@ -13,6 +12,7 @@ import pytest
 from botocore import xform_name
 
 from mycli.stack import policies
+from tests.iam import allows, grants
 
 from .conftest import REPOSITORY
 
@@ -60,30 +60,6 @@ RESOURCE_TYPES: dict[str, str | None] = {
     "logs:PutLogEvents": r"arn:aws:logs:[\w-]+:\d+:log-group:[\w/-]+:log-stream:[\w/]*\*$",
     "ssm:GetParameters": r"arn:aws:ssm:[\w-]+:\d+:parameter/[\w/-]+$",
 }
-
-
-def grants(document: dict[str, Any]) -> list[tuple[str, str]]:
-    return [
-        (action, resource)
-        for statement in document["Statement"]
-        for action in statement["Action"]
-        for resource in statement["Resource"]
-    ]
-
-
-def allows(document: dict[str, Any], action: str, resource: str, **context: str) -> bool:
-    """As IAM judges it, for the operators in use. Context keys are written with __ for a colon."""
-    given = {key.replace("__", ":"): value for key, value in context.items()}
-    return any(
-        action in statement["Action"]
-        and any(fnmatchcase(resource, pattern) for pattern in statement["Resource"])
-        and all(
-            given.get(key) == value
-            for operator in statement.get("Condition", {}).values()
-            for key, value in operator.items()
-        )
-        for statement in document["Statement"]
-    )
 
 
 @pytest.mark.parametrize("document", [FUNCTION, EXECUTION])
