@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 from mycli.errors import (
     ApiError,
+    AwsCredentialsError,
     ConfigError,
     EndpointError,
+    EngineError,
     ExecutionFailed,
     ExecutionNotFound,
     LocalAccountError,
     MycliError,
     StackError,
+    StackLocked,
     Throttled,
     Unauthorized,
     UsageError,
@@ -22,21 +25,27 @@ from mycli.errors import (
 if TYPE_CHECKING:
     from mycli.client import Client
     from mycli.execution import Execution, Line
+    from mycli.stack.automation import Settings, Stack
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ApiError",
+    "AwsCredentialsError",
     "Client",
     "ConfigError",
     "EndpointError",
+    "EngineError",
     "Execution",
     "ExecutionFailed",
     "ExecutionNotFound",
     "Line",
     "LocalAccountError",
     "MycliError",
+    "Settings",
+    "Stack",
     "StackError",
+    "StackLocked",
     "Throttled",
     "Unauthorized",
     "UsageError",
@@ -44,7 +53,13 @@ __all__ = [
 ]
 
 # Imported when first used, as the command line imports this package to say its version.
-_LAZY = {"Client": "client", "Execution": "execution", "Line": "execution"}
+_LAZY = {
+    "Client": "client",
+    "Execution": "execution",
+    "Line": "execution",
+    "Settings": "stack.automation",
+    "Stack": "stack.automation",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -11,6 +11,9 @@ MycliError
  │    └── Throttled              429
  ├── ExecutionFailed        125  an execution ended without an exit code
  ├── StackError             125  a stack could not be made, changed or destroyed
+ │    ├── AwsCredentialsError    no AWS credentials, or AWS does not take them (any more)
+ │    ├── EngineError            the Pulumi engine cannot be had, or does not work
+ │    └── StackLocked            something else is changing the stack; `lock` says what
  └── LocalAccountError      125  the account on this machine could not do what was asked
 
 Each carries one line that says what happened, a hint that says what to do, and the exit code of
@@ -18,6 +21,9 @@ the command line. 124 and the command's own exit codes are no errors of mycli.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
 
 
 class MycliError(Exception):
@@ -73,6 +79,28 @@ class ExecutionFailed(MycliError):
 
 class StackError(MycliError):
     pass
+
+
+class AwsCredentialsError(StackError):
+    pass
+
+
+class EngineError(StackError):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """Who holds a stack's state. owner: `user@host (pid N)`; taken_at: with its time zone."""
+
+    owner: str
+    taken_at: datetime | None
+
+
+class StackLocked(StackError):
+    def __init__(self, message: str, hint: str, lock: Lock) -> None:
+        super().__init__(message, hint)
+        self.lock = lock
 
 
 class LocalAccountError(MycliError):
