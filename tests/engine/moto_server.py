@@ -11,6 +11,7 @@ import re
 import secrets
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
@@ -91,8 +92,11 @@ class MotoServer:
         headers["x-moto-account-id"] = self.account_id
         url = f"https://{service}.{region}.amazonaws.com{path}"
         request = AWSPreparedRequest(method, url, headers, body, stream_output=False)
-        with self._lock:
-            answer = botocore_stubber.process_request(request)
+        try:
+            with self._lock:
+                answer = botocore_stubber.process_request(request)
+        except Exception:  # noqa: BLE001 (moto's own faults, told to whoever asked)
+            return 500, {}, traceback.format_exc().encode()
         if answer is None:
             return 404, {}, f"moto does not know {service}".encode()
         status, answered, content = cast("tuple[int, Mapping[str, str], str | bytes]", answer)
@@ -111,6 +115,8 @@ def _handler(server: MotoServer) -> type[BaseHTTPRequestHandler]:
             headers = HeadersDict(dict(self.headers.items()))
             method, body = self.command, self._body()
             status, answered, content = server.answer(method, self.path, headers, body)
+            if status == 204:  # No Content: moto gives it some, and the next answer begins with it
+                content = b""
             self.send_response(status)
             for name, value in answered.items():
                 if name.lower() not in ("content-length", "transfer-encoding", "connection"):
