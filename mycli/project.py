@@ -6,6 +6,7 @@ where that is used, the branch of the checkout.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -26,12 +27,13 @@ _KINDS: Mapping[str, tuple[type, str]] = {
     "branch": (str, "text"),
     "image": (str, "text"),
     "env": (dict, "a mapping of names to text"),
-    "timeout": (int, "a whole number of seconds"),
+    "timeout": (int, "seconds, or a time such as 90s, 5m or 2h"),
     "workdir": (str, "text"),
     "cpu": (int, "a whole number of vCPU units (1024 = one)"),
     "memory": (int, "a whole number of MB"),
     "skip_git": (bool, "true or false"),
 }
+_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +180,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         "repo": _text,
         "branch": _text,
         "image": _text,
-        "timeout": _whole,
+        "timeout": seconds,
         "workdir": _text,
         "cpu": _whole,
         "memory": _whole,
@@ -196,6 +198,14 @@ def _whole(name: str, text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise UsageError(f"{name} is {text!r}", f"{name} must be a whole number")
     return int(text)
+
+
+def seconds(name: str, text: str) -> int:
+    """The seconds in `90`, `90s`, `5m`, `2h` or `1d`. Raises UsageError, which has this name."""
+    found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
+    if not found:
+        raise UsageError(f"{name} is {text!r}", f"{name} must be {_KINDS['timeout'][1]}")
+    return int(found[1]) * _UNIT_SECONDS[found[2]]
 
 
 def _boolean(name: str, text: str) -> bool:
@@ -222,6 +232,9 @@ def read_file(path: Path) -> dict[str, Any]:
     for key in document:
         refuse_unknown_keys(f"{path}:{line_of(path, str(key))}", [key], _KINDS)
     values = {key: value for key, value in document.items() if value is not None}
+    if isinstance(time := values.get("timeout"), str):
+        with contextlib.suppress(UsageError):  # what is no time is told below, with its line
+            values["timeout"] = seconds("timeout", time)
     for key, value in values.items():
         kind, allowed = _KINDS[key]
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):

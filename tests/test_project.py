@@ -104,6 +104,19 @@ def test_variables_of_the_command_are_merged_by_name(tmp_path: Path) -> None:
     assert found.env == {"A": "file", "B": "flag", "C": "flag"}
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("5m", 300), ("2h", 7200), ("1d", 86_400)]
+)
+def test_a_timeout_may_have_a_unit(
+    text: str, seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, f"repo: {URL}\ntimeout: {text}\n")
+    assert settings(tmp_path).timeout == seconds
+    write(tmp_path, f"repo: {URL}\ntimeout: 1\n")
+    monkeypatch.setenv("MYCLI_TIMEOUT", text)
+    assert settings(tmp_path).timeout == seconds
+
+
 def test_every_key_of_the_file(tmp_path: Path) -> None:
     write(
         tmp_path,
@@ -219,6 +232,7 @@ def test_an_unknown_key_is_named_with_the_nearest_right_one(tmp_path: Path) -> N
         ("branch: 2024-02-01", ":1: branch is 2024-02-01", "quotes"),
         ("branch: 2024-02-30", "day is out of range", "quotes"),
         ("image: x\ntimeout: soon", ":2: timeout is soon", "seconds"),
+        ("timeout: 5 m", ":1: timeout is 5 m", "5m"),
         ("timeout: true", ":1: timeout is true", "seconds"),
         ("skip_git: 'yes'", ":1: skip_git is yes", "true or false"),
         ("env: [A=1]", ":1: env is", "mapping"),

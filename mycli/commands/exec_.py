@@ -39,7 +39,8 @@ def exec_(
         typer.Option(metavar="KEY=VALUE", help="Variable; KEY alone passes yours on. Repeatable."),
     ] = None,
     timeout: Annotated[
-        int | None, typer.Option(metavar="SECONDS", help="End it after so long. [default: 1800]")
+        str | None,
+        typer.Option(metavar="TIME", help="End it after 90s, 5m, 2h or so. [default: 30m]"),
     ] = None,
     skip_git: Annotated[bool, typer.Option("--skip-git", help="Run without a repository.")] = False,
     workdir: Annotated[
@@ -87,7 +88,7 @@ def exec_(
         "branch": branch,
         "image": image,
         "env": _variables(env or []),
-        "timeout": timeout,
+        "timeout": None if timeout is None else project.seconds("--timeout", timeout),
         "workdir": workdir,
         "cpu": cpu,
         "memory": memory,

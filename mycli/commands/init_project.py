@@ -29,8 +29,8 @@ _TEMPLATE = """\
 #   TF_VAR_environment: production
 #   LOG_LEVEL: "3"
 
-# After so many seconds the command is ended (exit code 124); 1800 if left out.
-# timeout: 3600
+# After so long the command is ended (exit code 124); 30m if left out.
+# timeout: 1h
 
 # The folder of the repository to run in; its root if left out.
 # workdir: infra

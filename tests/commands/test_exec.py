@@ -58,7 +58,7 @@ def test_every_flag_is_sent(
     ran = mycli(
         *("exec", "--repo", URL, "--branch=dev", "--image", "python:3.13"),
         *("--env", "A=1", "--env", "B=x=y\nz", "--env", "TOKEN_OF_CALLER", "--env", "EMPTY="),
-        *("--timeout", "60", "--workdir", "infra", "--cpu", "512", "--memory", "1024"),
+        *("--timeout", "1m", "--workdir", "infra", "--cpu", "512", "--memory", "1024"),
         *("--request-id", "build-4711", "--profile", "default", "make"),
     )
     assert ran.code == 0
@@ -119,6 +119,8 @@ def test_one_argument_is_a_shell_command_and_several_are_exact(
         (["--skip-git", "--env", "A=\udcff", "true"], "--env A is not UTF-8"),
         (["--skip-git", "--env", "MYCLI_X=x", "true"], "reserved"),
         (["--skip-git", "--timeout", "0", "true"], "timeout: is 0"),
+        (["--skip-git", "--timeout", "5 m", "true"], "a time such as 90s, 5m or 2h"),
+        (["--skip-git", "--timeout", "-5m", "true"], "--timeout"),
         (["--skip-git", "--cpu", "256", "true"], "memory"),
         (["--skip-git", "--image", "-x", "true"], "image"),
         (["--skip-git", " "], "command"),
