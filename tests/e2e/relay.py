@@ -45,7 +45,3 @@ def relay(machine: Machine, home: Path, fate: Fate, port: int = 0) -> Generator[
         for action in REQUESTS:
             endpoint.runs(action, lambda body: fate(body, lambda: forward(body)))
         yield Machine(home, machine.folder, {**reached, "MYCLI_API_ENDPOINT": endpoint.url})
-
-
-def straight(_: Mapping[str, Any], forward: Forward) -> Answer:
-    return forward()

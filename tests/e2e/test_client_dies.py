@@ -133,7 +133,8 @@ def test_a_signal_at_any_time(machine: Machine, size: int) -> None:
             client.wait(drawn.uniform(0.1, 2))
         client.send_signal(number)
         out, err = client.communicate(timeout=60)
-        assert client.returncode in (CODES[number], 7), err
+        # Python is not up yet, or not any more, where the signal itself ends it.
+        assert client.returncode in (CODES[number], 7, -number), err
         assert "Traceback" not in err
         run = picked_up(machine, request_id, out)
         if client.returncode == 130 and "Starting execution" in err:
