@@ -76,6 +76,7 @@ def _become(argv: list[str], env: dict[str, str], cwd: str, parent: int) -> None
     if os.getppid() != parent:
         os._exit(137)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.umask(0o022)  # as in a container; the daemon's own is stricter
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     open_files = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
