@@ -94,7 +94,7 @@ _simple: Text = st.one_of(
         [
             *("true", "false", ":", "unset A", "set -e", "set -u", "set -f", "set +e", "shift"),
             *("cat", 'read x; echo "[$x] $?"', "wc -c", "cat <&-", "cat /nowhere", "echo *", "ls"),
-            *("no-such-program 'a b'", "./a", "cd /nowhere", "mkdir -p d && cd d", "cd -", "umask"),
+            *("no-such-program 'a b'", "./a", "cd /nowhere", "mkdir -p d && cd d", "umask"),
             *(
                 "printf no-newline",
                 "echo; echo; echo",

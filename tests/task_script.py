@@ -138,6 +138,7 @@ class Container:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            umask=0o022,
         )
         return Running(process)
 
@@ -197,6 +198,7 @@ def run_alone(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        umask=0o022,
     ) as process:
         try:
             output, _ = process.communicate(timeout=5)
