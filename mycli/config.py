@@ -7,6 +7,7 @@
       staging: {api_endpoint: ..., api_key: ..., region: ...}
 
 What stands at the top is the profile `default`. The file is 0600 and written whole or not at all.
+One that others can read, or could have written, is refused, as ssh refuses such a key.
 """
 
 from __future__ import annotations
@@ -111,6 +112,8 @@ def _no_such_profile(wanted: str, profiles: Mapping[str, Profile]) -> ConfigErro
 def load_profiles() -> dict[str, Profile]:
     """Every profile in the file, by name; none where there is no file. Raises ConfigError."""
     path = config_path()
+    if path.exists():
+        refuse_open(path)
     document = read_yaml(path) if path.exists() else {}
     named = document.pop("profiles", None) or {}
     if not isinstance(named, dict):
@@ -164,7 +167,11 @@ def _write_profiles(profiles: Mapping[str, Profile]) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read, whole or not at all. Makes its folder (0700)."""
+    """Write a file that only its owner can read, whole or not at all. Makes its folder (0700).
+
+    A link stays one: what it leads to is replaced.
+    """
+    path = path.resolve()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -177,6 +184,24 @@ def write_private(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             Path(draft).unlink()
         raise
+
+
+def refuse_open(path: Path) -> None:
+    """Raise a ConfigError where another user can read the file, or could have written it."""
+    if os.name != "posix":
+        return
+    file, folder = path.stat(), path.parent.stat()
+    me = os.geteuid()
+    for found, name in ((folder, path.parent), (file, path)):
+        if me != 0 and found.st_uid not in (0, me):
+            raise ConfigError(f"{name} belongs to another user", "it decides where commands go")
+    if folder.st_mode & 0o022:
+        raise ConfigError(f"others can write to {path.parent}", f"chmod go-w {path.parent}")
+    if file.st_mode & 0o077:
+        raise ConfigError(
+            f"others can read {path}, which holds a secret key",
+            f"chmod 600 {path}; if they may have read it, the key is no longer yours alone",
+        )
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from mycli.config import (
     config_path,
     load_profile,
     load_profiles,
+    refuse_open,
     remove_profile,
     save_profile,
     write_private,
@@ -28,6 +30,7 @@ def write(text: str) -> Path:
     path = config_path()
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
+    path.chmod(0o600)
     return path
 
 
@@ -53,6 +56,63 @@ def test_only_the_owner_can_read_it(home: Path) -> None:
         os.umask(before)
     assert config_path().stat().st_mode & 0o777 == 0o600
     assert home.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o660, 0o604])
+def test_a_file_that_others_can_read_is_refused(mode: int) -> None:
+    save_profile(ONE)
+    config_path().chmod(mode)
+    with pytest.raises(ConfigError, match="others can read") as caught:
+        load_profile()
+    assert f"chmod 600 {config_path()}" in caught.value.hint
+    with pytest.raises(ConfigError):
+        save_profile(TWO, "second")
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o703])
+def test_a_folder_that_others_can_write_to_is_refused(home: Path, mode: int) -> None:
+    """There they could put a configuration of their own, and be sent the commands."""
+    save_profile(ONE)
+    home.chmod(mode)
+    with pytest.raises(ConfigError, match="others can write") as caught:
+        load_profile()
+    assert caught.value.hint == f"chmod go-w {home}"
+    home.chmod(0o755)
+    assert load_profile() == ONE
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("name", ["", "config.yaml"])
+def test_a_file_of_another_user_is_refused(name: str) -> None:
+    with tempfile.TemporaryDirectory() as shared:  # pytest's own folders are shut to others
+        home = Path(shared)
+        write_private(home / "config.yaml", b"")
+        for path in (home, home / "config.yaml"):
+            os.chown(path, 1, 1)
+        os.seteuid(1)
+        refuse_open(home / "config.yaml")
+        os.seteuid(0)
+        home.chmod(0o755)
+        os.chown(home / name, 2, 2)
+        os.seteuid(1)
+        try:
+            with pytest.raises(ConfigError, match="belongs to another user"):
+                refuse_open(home / "config.yaml")
+        finally:
+            os.seteuid(0)
+
+
+def test_a_link_stays_a_link(home: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "dotfiles" / "mycli.yaml"
+    home.mkdir()
+    config_path().symlink_to(kept)
+    save_profile(ONE)
+    assert config_path().is_symlink()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert load_profile() == ONE
+    kept.chmod(0o644)
+    with pytest.raises(ConfigError, match="others can read"):
+        load_profile()
 
 
 def test_it_is_written_whole_or_not_at_all(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,13 +73,26 @@ def place() -> Place:
 
 
 def read(at: Place) -> Account | None:
-    """The account that is there, running or not. Raises LocalAccountError where it is damaged."""
+    """The account that is there, running or not.
+
+    Raises LocalAccountError where it is damaged, ConfigError where others can read its secrets.
+    """
     try:
+        config.refuse_open(at.account)
         return Account(**json.loads(at.account.read_bytes()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:
-        raise LocalAccountError(f"{at.account} cannot be read: {error}") from None
+        raise damaged(at.account, error) from None
+
+
+def damaged(path: Path, reason: object) -> LocalAccountError:
+    """The error for a file of the account that cannot be used any more."""
+    return LocalAccountError(
+        f"{path} cannot be read: {reason}",
+        "put it back from a backup, or begin anew: `mycli local reset` gives up the account, "
+        "with its stacks, records and logs",
+    )
 
 
 def load() -> Account:
