@@ -17,6 +17,7 @@ from mycli import __version__, output
 from mycli.commands import WANTS_JSON
 from mycli.commands.completion import completion
 from mycli.commands.configure import configure
+from mycli.commands.credentials import app as credentials
 from mycli.commands.destroy import destroy
 from mycli.commands.exec_ import ExecCommand, exec_
 from mycli.commands.init import init
@@ -26,6 +27,7 @@ from mycli.commands.local import app as local
 from mycli.commands.logs import logs
 from mycli.commands.status import status
 from mycli.commands.stop import stop
+from mycli.commands.update_function import update_function
 from mycli.errors import MycliError, UsageError
 
 DEBUG = "mycli.debug"
@@ -122,6 +124,8 @@ app.command("stop")(stop)
 app.command("list")(list_)
 app.command("configure")(configure)
 app.command("init-project")(init_project)
+app.add_typer(credentials, name="credentials")
+app.command("update-function")(update_function)
 app.add_typer(local, name="local")
 app.command("destroy")(destroy)
 app.command("completion")(completion)

@@ -41,6 +41,15 @@ Profile = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON document on stdout.", callback=_remember)
 ]
+StackName = Annotated[str, typer.Option(metavar="NAME", help="The stack's name.")]
+Local = Annotated[bool, typer.Option("--local", help="In an account on this machine, without AWS.")]
+Region = Annotated[
+    str | None, typer.Option(metavar="REGION", help="AWS region. [default: as AWS is set up]")
+]
+State = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Pulumi's state: `file`, or a backend. [default: a bucket]"),
+]
 Name = Annotated[
     str, typer.Argument(metavar="EXECUTION", help="Its id, or its task's ARN.", show_default=False)
 ]

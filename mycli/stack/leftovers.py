@@ -11,8 +11,8 @@ from mycli.stack.names import STACK_TAG
 def find_leftovers(clients: Callable[[str], Any], stack_name: str) -> list[str]:
     """ARNs of what still carries the stack's tag, and of log groups named after it.
 
-    clients: a service's name -> its boto3 client. Not those of stopped tasks: ECS shows them for an
-    hour, and nobody can delete them.
+    clients: a service's name -> its boto3 client. Not those that nobody can delete: stopped tasks,
+    which ECS shows for an hour, and clusters and task definitions that are deleted already.
     """
     tagged = clients("resourcegroupstaggingapi").get_resources(
         TagFilters=[{"Key": STACK_TAG, "Values": [stack_name]}]
@@ -25,4 +25,16 @@ def find_leftovers(clients: Callable[[str], Any], stack_name: str) -> list[str]:
         if group["logGroupName"] == prefix
     ]
     arns = {resource["ResourceARN"] for resource in tagged} | set(named)
-    return sorted(arn for arn in arns if ":task/" not in arn)
+    return sorted(arn for arn in arns if not _is_gone(clients, arn))
+
+
+def _is_gone(clients: Callable[[str], Any], arn: str) -> bool:
+    """Whether it is only a memory of ECS's."""
+    kind = arn.split(":", 5)[5].partition("/")[0] if ":ecs:" in arn else ""
+    if kind == "cluster":
+        found = clients("ecs").describe_clusters(clusters=[arn])["clusters"]
+        return not found or found[0]["status"] == "INACTIVE"
+    if kind == "task-definition":
+        described = clients("ecs").describe_task_definition(taskDefinition=arn)
+        return described["taskDefinition"]["status"] == "DELETE_IN_PROGRESS"
+    return kind == "task"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mycli import config, output, prompts
 from mycli.errors import UsageError
-from mycli.stack.credentials import CREDENTIALS, MAX_BYTES
+from mycli.stack.credentials import CREDENTIALS, MAX_BYTES, Credential
 
 if TYPE_CHECKING:
     from mycli.stack.task_definitions import Counts
@@ -47,21 +47,32 @@ def ask_for_git_credentials() -> dict[str, str]:
     if number == len(titles):
         return {}
     credential = CREDENTIALS[number]
-    if credential.kind == "ssh_private_key":
-        text = prompts.read_secret(prompts.ask("File of the private key: "), MAX_BYTES)
-    else:
-        text = prompts.ask_hidden(f"{credential.title} (not shown): ")
+    text = ask_for_credential(credential)
     return {credential.kind: text} if text else {}
+
+
+def ask_for_credential(credential: Credential) -> str:
+    if credential.kind == "ssh_private_key":
+        return read_credential(credential, prompts.ask("File of the private key: "))
+    return prompts.ask_hidden(f"{credential.title} (not shown): ")
+
+
+def read_credential(credential: Credential, file: str) -> str:
+    """The credential in a file, or in stdin for `-`. Raises UsageError."""
+    text = prompts.read_secret(file, MAX_BYTES)
+    # A key ends with a line break, and a token has none.
+    return text if credential.kind == "ssh_private_key" else text.strip()
 
 
 def read_credentials(files: Mapping[str, str | None]) -> dict[str, str]:
     """kind -> file, or - for stdin, to kind -> text. Raises UsageError."""
-    given = {kind: file for kind, file in files.items() if file}
-    if list(given.values()).count("-") > 1:
+    if list(files.values()).count("-") > 1:
         raise UsageError("only one credential can come from stdin")
-    found = {kind: prompts.read_secret(file, MAX_BYTES) for kind, file in given.items()}
-    # A key ends with a line break, and a token has none.
-    return {kind: t if kind == "ssh_private_key" else t.strip() for kind, t in found.items()}
+    found: dict[str, str] = {}
+    for credential in CREDENTIALS:
+        if file := files.get(credential.kind):
+            found[credential.kind] = read_credential(credential, file)
+    return found
 
 
 def can_ask() -> bool:

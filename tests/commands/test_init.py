@@ -29,14 +29,6 @@ def type_in(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
 
 
-def test_without_local_it_says_that_it_cannot_yet(mycli: Mycli, home: Path) -> None:
-    ran = mycli("init")
-    assert ran.code == 125
-    assert "cannot make a stack in AWS" in ran.err
-    assert "--local" in ran.err
-    assert not home.exists()
-
-
 def test_it_shows_what_it_makes_and_goes_on_after_a_yes(
     mycli: Mycli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,12 @@ def inventory(clients: Callable[[str], Any]) -> dict[str, list[str]]:
             ]
             if cluster["status"] == "ACTIVE"
         ],
-        "families": ecs.list_task_definition_families(status="ALL")["families"],
+        # Not their families: moto shows those for ever.
+        "task definitions": [
+            arn
+            for status in ("ACTIVE", "INACTIVE")
+            for arn in ecs.list_task_definitions(status=status)["taskDefinitionArns"]
+        ],
         "roles": [role["RoleName"] for role in iam.list_roles()["Roles"]],
         "log groups": [
             group["logGroupName"] for group in clients("logs").describe_log_groups()["logGroups"]

@@ -40,7 +40,8 @@ def main(folder: Path) -> None:
     ecs = client("ecs")
     inactive = ecs.list_task_definitions(status="INACTIVE")["taskDefinitionArns"]
     after = inventory(client)
-    del before["families"], after["families"]  # they are only deregistered, and pruned elsewhere
+    for found in (before, after):
+        del found["task definitions"]  # they are only deregistered, and pruned elsewhere
     report = {
         "first": first,
         "again": again,

@@ -1,0 +1,94 @@
+"""Where a stack is: in the account on this machine, or in AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mycli import config
+from mycli.errors import UsageError
+
+if TYPE_CHECKING:
+    from mycli.stack.automation import Stack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """region and state are for a stack in AWS; None for their defaults."""
+
+    stack_name: str
+    local: bool
+    region: str | None = None
+    state: str | None = None
+
+    def stack(self) -> Stack:
+        """The stack in AWS."""
+        from mycli.stack.automation import Stack
+
+        return Stack(self.stack_name, region=self.region, state=self.state)
+
+    def git_credentials(self) -> list[str]:
+        """The kinds of git credentials that it has."""
+        if self.local:
+            from mycli.local.teardown import find
+
+            return list(find(self.stack_name).outputs.get("git_credentials", []))
+        outputs = self.stack().outputs()
+        return outputs.git_credentials if outputs else []
+
+    def set_git_credential(self, kind: str, text: str, on_event: Callable[[str], None]) -> None:
+        """Keep this one from now on, or none for an empty text; all else stays as it is."""
+        if self.local:
+            from mycli.local import stacks
+
+            stacks.up(
+                stacks.Options(stack_name=self.stack_name, credentials={kind: text}), on_event
+            )
+        else:
+            from mycli.stack.automation import Settings
+
+            self.stack().up(Settings(credentials={kind: text}), on_event)
+
+
+def find(stack_name: str, *, local: bool, region: str | None, state: str | None) -> Where:
+    """The stack of this name that is meant. Raises UsageError where it could be either of two.
+
+    --local, or a region or a state, decides. Else it is where one of this name is known to be: in
+    the account on this machine, or by a profile in AWS. One that nobody knows is in AWS.
+    """
+    if local and (region or state):
+        raise UsageError("--local does not go with --region or --state")
+    known = {
+        profile.region: profile
+        for profile in config.load_profiles().values()
+        if profile.stack_name == stack_name and not profile.is_local
+        if region in (None, profile.region)
+    }
+    here = local or (not region and not state and _is_here(stack_name))
+    if here and known and not local:
+        places = ["this machine: --local", *(f"{name}: --region {name}" for name in known)]
+        raise UsageError(
+            f"there are several stacks {stack_name}", "say which: " + ", ".join(places)
+        )
+    if here:
+        return Where(stack_name=stack_name, local=True)
+    if len(known) > 1:
+        raise UsageError(
+            f"there are several stacks {stack_name}, in {', '.join(sorted(known))}",
+            "say which: --region",
+        )
+    saved_region, saved = next(iter(known.items()), (None, None))
+    return Where(
+        stack_name=stack_name,
+        local=False,
+        region=region or saved_region,
+        state=state or (saved.state or None if saved else None),
+    )
+
+
+def _is_here(stack_name: str) -> bool:
+    from mycli.local import account
+    from mycli.local.place import place
+
+    return stack_name in account.stack_names(place())

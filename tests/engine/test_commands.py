@@ -1,0 +1,118 @@
+"""The verbs that make, change and destroy a stack in AWS, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mycli import config
+from tests.engine.conftest import Cloud
+
+MYCLI = Path(sys.executable).with_name("mycli")
+
+
+@dataclass
+class Typed:
+    code: int
+    out: str
+    err: str
+
+
+def type_in(cloud: Cloud, *words: str, stdin: str = "") -> Typed:
+    ran = subprocess.run(
+        [MYCLI, *words],
+        input=stdin,
+        env={**cloud.environment, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    return Typed(ran.returncode, ran.stdout, ran.stderr)
+
+
+def test_a_stack_from_init_to_destroy(cloud: Cloud, tmp_path: Path) -> None:
+    asked = type_in(cloud, "init", "--state", "file", stdin="no\n")
+    assert asked.code == 2
+    assert "nothing was made" in asked.err
+    assert "Region:" in asked.err
+    assert cloud.has() == {}
+
+    seen = type_in(cloud, "init", "--state", "file", "--preview", "--json")
+    assert seen.code == 0, seen
+    assert json.loads(seen.out)["changes"]["created"] == 32
+    assert cloud.has() == {}
+
+    made = type_in(cloud, "init", "--state", "file", stdin="yes\n")
+    assert made.code == 0, made
+    profile = config.load_profile()
+    assert profile.api_key in made.out
+    assert profile.state == "file"
+    assert cloud.has()["clusters"] != []
+
+    again = type_in(cloud, "init", "--force", "--json")
+    assert again.code == 0, again
+    told = json.loads(again.out)
+    assert (told["created"], told["updated"], told["deleted"]) == (0, 0, 0)
+    assert told["api_key"] is None
+    assert config.load_profile() == profile
+
+    token = tmp_path / "token"
+    token.write_text("glpat-canary-token\n")
+    kept = type_in(cloud, "credentials", "set", "gitlab-token", "--file", str(token))
+    assert kept.code == 0, kept
+    assert "glpat-canary-token" not in kept.out + kept.err
+    assert type_in(cloud, "credentials", "list").out == "gitlab-token\n"
+    stored = cloud.account.clients("ssm").get_parameter(
+        Name="/mycli/mycli/gitlab-token", WithDecryption=True
+    )["Parameter"]
+    assert (stored["Type"], stored["Value"]) == ("SecureString", "glpat-canary-token")
+
+    updated = type_in(cloud, "update-function")
+    assert updated.code == 0, updated
+    assert "nothing to change" in updated.err
+
+    rotated = type_in(cloud, "init", "--force", "--rotate-key")
+    assert rotated.code == 0, rotated
+    new = config.load_profile()
+    assert new.api_key != profile.api_key
+    assert new.api_key in rotated.out
+    assert type_in(cloud, "credentials", "list").out == "gitlab-token\n"
+
+    gone = type_in(cloud, "destroy", stdin="y\n")
+    assert gone.code == 0, gone
+    assert "nothing of the stack is left" in gone.out
+    assert cloud.has() == {}
+    assert not config.config_path().exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["init", "--local", "--region", "eu-west-1"], "--region does not go with --local"),
+        (["init", "--runtime", "process"], "--runtime goes only with --local"),
+        (["destroy", "--local", "--state", "file"], "--local does not go with"),
+        (["destroy", "--state", "file", "--force"], "there is no stack mycli"),
+        (["init", "--stack-name", "My-Stack"], "My-Stack"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_made(
+    cloud: Cloud, words: list[str], sentence: str
+) -> None:
+    ran = type_in(cloud, *words)
+    assert ran.code in (2, 125), ran
+    assert sentence in ran.err
+    assert cloud.has() == {}
+
+
+def test_the_policy_is_printed_for_whoever_will_need_it(cloud: Cloud) -> None:
+    ran = type_in(cloud, "init", "--print-policy", "--region", "cn-north-1")
+    assert ran.code == 0, ran
+    document = json.loads(ran.out)
+    assert document["Version"] == "2012-10-17"
+    assert "arn:aws-cn:" in ran.out
