@@ -12,10 +12,12 @@ import contextlib
 import os
 import subprocess
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+import pytest
 
 
 @contextlib.contextmanager
@@ -139,6 +141,18 @@ def make_repository(path: Path) -> Repository:
     git(work, "checkout", "--quiet", "trunk")
     git(path.parent, "clone", "--quiet", "--bare", str(work), str(path))
     return Repository(path, first, second, third, feature)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    return make_repository(tmp_path_factory.mktemp("git") / "sample.git")
+
+
+@pytest.fixture(scope="module")
+def server(repository: Repository) -> Iterator[str]:
+    """The address under which that repository is `/sample.git`."""
+    with serve(repository.path.parent) as url:
+        yield url
 
 
 def git(folder: Path, *args: str) -> str:

@@ -174,6 +174,11 @@ class Container:
         return str(folder)
 
 
+@pytest.fixture
+def container(tmp_path: Path) -> Container:
+    return Container(tmp_path)
+
+
 @functools.cache
 def can_unshare() -> bool:
     """Whether this machine lets us be process 1 of a namespace."""

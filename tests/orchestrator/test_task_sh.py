@@ -5,16 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests.task_script import SCRIPT, Container, every_shell, exports
-
-
-@pytest.fixture
-def container(tmp_path: Path) -> Container:
-    return Container(tmp_path)
 
 
 def phase_2() -> str:

@@ -21,22 +21,6 @@ from tests.task_script import (
 WHERE = "cat where.txt; git rev-parse HEAD; git branch --show-current"
 
 
-@pytest.fixture
-def container(tmp_path: Path) -> Container:
-    return Container(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    return make_repository(tmp_path_factory.mktemp("git") / "sample.git")
-
-
-@pytest.fixture(scope="module")
-def server(repository: Repository) -> Iterator[str]:
-    with serve(repository.path.parent) as url:
-        yield url
-
-
 @pytest.fixture(scope="module")
 def old_server(repository: Repository) -> Iterator[str]:
     with serve(repository.path.parent, any_commit=False) as url:

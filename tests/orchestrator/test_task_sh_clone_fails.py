@@ -4,30 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from orchestrator.wire import begin_marker
-from tests.git_server import Repository, make_repository, serve
+from tests.git_server import Repository
 from tests.task_script import EXECUTION_ID, Container, every_shell, wait_until
-
-
-@pytest.fixture
-def container(tmp_path: Path) -> Container:
-    return Container(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    return make_repository(tmp_path_factory.mktemp("git") / "sample.git")
-
-
-@pytest.fixture(scope="module")
-def server(repository: Repository) -> Iterator[str]:
-    with serve(repository.path.parent) as url:
-        yield url
 
 
 def assert_failed(container: Container, shell: str, sentence: str, **environment: str) -> str:

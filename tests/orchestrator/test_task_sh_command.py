@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from pathlib import Path
 
 import pytest
 
@@ -20,11 +19,6 @@ from tests.task_script import (
 )
 
 LONG = "\n".join(f"line_{number}=$(({number} + 1))" for number in range(200)) + "\n# " + "x" * 900
-
-
-@pytest.fixture
-def container(tmp_path: Path) -> Container:
-    return Container(tmp_path)
 
 
 @every_shell

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from pathlib import Path
 
 import pytest
 
 from orchestrator.wire import begin_marker
-from tests.git_server import Repository, make_repository, serve
+from tests.git_server import Repository, serve
 from tests.task_script import (
     EXECUTION_ID,
     UNSHARE,
@@ -19,16 +18,6 @@ from tests.task_script import (
 
 TOKEN = "s3cret-canary"
 ODD_TOKEN = """a'b"c$d`e\\n%s!&"""
-
-
-@pytest.fixture
-def container(tmp_path: Path) -> Container:
-    return Container(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    return make_repository(tmp_path_factory.mktemp("git") / "sample.git")
 
 
 @every_shell

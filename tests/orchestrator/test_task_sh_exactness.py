@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
@@ -43,11 +42,6 @@ SPECIAL = (
 )
 # A shell says these of itself, or counts on; SECONDS goes on from what it is given.
 OF_THE_SHELL = {"_", "PWD", "OLDPWD", "SHLVL", "PPID", "SECONDS"}
-
-
-@pytest.fixture
-def container(tmp_path: Path) -> Container:
-    return Container(tmp_path)
 
 
 def alone(

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from orchestrator.wire import begin_marker
-from tests.git_server import make_repository, serve
 from tests.task_script import EXECUTION_ID, Container, every_shell
 
 # What every image has. The fake package managers put git beside them.
@@ -29,19 +26,6 @@ PACKAGES = {
 }
 
 only_root = pytest.mark.skipif(os.getuid() != 0, reason="installs as root only")
-
-
-@pytest.fixture
-def container(tmp_path: Path) -> Container:
-    return Container(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("git")
-    make_repository(folder / "sample.git")
-    with serve(folder) as url:
-        yield url
 
 
 def fake_manager(container: Container, provides: str = f"git={GIT}") -> str:

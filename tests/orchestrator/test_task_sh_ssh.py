@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.git_server import Repository, make_repository
+from tests.git_server import Repository
 from tests.task_script import SCRIPT, Container, every_shell
 
 TEMPORARY_FOLDER = "t m p"
@@ -28,16 +28,6 @@ fi
 for last do :; done
 exec sh -c "$last"
 """
-
-
-@pytest.fixture
-def container(tmp_path: Path) -> Container:
-    return Container(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    return make_repository(tmp_path_factory.mktemp("git") / "sample.git")
 
 
 @pytest.fixture

@@ -26,11 +26,6 @@ from tests.task_script import (
 SIGN = f"[mycli {EXECUTION_ID}] "  # of what is not the command's own
 
 
-@pytest.fixture
-def container(tmp_path: Path) -> Container:
-    return Container(tmp_path)
-
-
 @pytest.fixture(autouse=True)
 def nothing_outlives_the_test(container: Container) -> Iterator[None]:
     yield
