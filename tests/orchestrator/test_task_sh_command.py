@@ -183,8 +183,25 @@ def test_the_workdir(shell: str, container: Container, workdir: str) -> None:
 def test_a_workdir_that_is_missing(shell: str, container: Container) -> None:
     ended = container.run(shell, "pwd", MYCLI_WORKDIR="infra/prod")
     assert ended.exit_code == 125
-    assert "mycli: there is no folder infra/prod\n" in ended.setup
+    assert ended.setup.splitlines()[-2:] == [
+        "mycli: there is no folder infra/prod",
+        f"mycli: the workdir is relative to {container.folder}",
+    ]
+    assert "cd:" not in ended.setup
     assert begin_marker(EXECUTION_ID) not in ended.log
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+@every_shell
+def test_a_workdir_that_may_not_be_entered(shell: str, container: Container) -> None:
+    (container.folder / "closed").mkdir(mode=0o700)
+    without_power = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+    os.chown(container.folder / "closed", 65534, 65534)
+    running = container.start(shell, "pwd", prefix=without_power, MYCLI_WORKDIR="closed")
+    ended = running.end()
+    assert ended.exit_code == 125
+    assert "mycli: the folder closed cannot be entered\n" in ended.setup
+    assert "cd:" not in ended.setup
 
 
 @every_shell
