@@ -1,0 +1,124 @@
+"""Every right of the function's role is one that it cannot do without, where enforcement can tell.
+
+What no emulator judges: that Lambda writes the function's log (logs:CreateLogStream and
+logs:PutLogEvents on its own group).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from mycli.client import Client
+from mycli.errors import ApiError
+from mycli.local.clients import clients_of
+from mycli.local.place import load
+
+from .conftest import Machine
+
+ROLE = {"RoleName": "least-lambda-role", "PolicyName": "least-lambda"}
+FUNCTION = "least-orchestrator"
+RIGHTS = [
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+    "ecs:DescribeTaskDefinition",
+    "ecs:DescribeTasks",
+    "ecs:ListTasks",
+    "ecs:RegisterTaskDefinition",
+    "ecs:RunTask",
+    "ecs:StopTask",
+    "ecs:TagResource on what RegisterTaskDefinition makes",
+    "ecs:TagResource on what RunTask makes",
+    "iam:PassRole",
+    "logs:GetLogEvents",
+]
+NOT_JUDGED = {"logs:CreateLogStream", "logs:PutLogEvents"}
+
+
+@dataclass
+class Least:
+    """A stack of this module's own, whose function's rights are taken away and given back."""
+
+    clients: Callable[[str], Any]
+    client: Client
+    statements: list[dict[str, Any]]
+    cold_starts: int = 0
+
+    def give(self, statements: list[dict[str, Any]]) -> None:
+        """Have the role hold these, and the function remember nothing of before."""
+        document = {"Version": "2012-10-17", "Statement": statements}
+        self.clients("iam").put_role_policy(**ROLE, PolicyDocument=json.dumps(document))
+        functions = self.clients("lambda")
+        known = functions.get_function_configuration(FunctionName=FUNCTION)["Environment"]
+        self.cold_starts += 1
+        variables = {**known["Variables"], "COLD_START": str(self.cold_starts)}
+        functions.update_function_configuration(
+            FunctionName=FUNCTION, Environment={"Variables": variables}
+        )
+
+    def use_everything(self) -> None:
+        """One request of each kind, and what mends a record whose RunTask was never answered."""
+        image = f"busybox:{self.cold_starts}"  # a new one: its task definition is registered
+        execution = self.client.exec("sleep 60", image=image, skip_git=True)
+        list(self.client.list())
+        list(execution.logs(follow=False))
+        self.clients("dynamodb").update_item(
+            TableName="least-executions",
+            Key={"execution_id": {"S": execution.id}},
+            UpdateExpression="SET #status = :starting REMOVE task_arn",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={":starting": {"S": "starting"}},
+        )
+        execution.status()
+        execution.stop()
+
+
+@pytest.fixture(scope="module")
+def least(machine: Machine) -> Iterator[Least]:
+    made = machine.run("init", "--local", "--force", "--stack-name", "least", "--profile", "least")
+    assert made.code == 0, made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MYCLI_HOME", str(machine.home))
+        patch.setenv("MYCLI_PROFILE", "least")
+        clients, client = clients_of(load()), Client()
+    found = clients("iam").get_role_policy(**ROLE)["PolicyDocument"]
+    document = json.loads(found) if isinstance(found, str) else found
+    with client:
+        yield Least(clients, client, document["Statement"])
+    gone = machine.run("destroy", "--force", "--stack-name", "least")
+    assert gone.code == 0, gone
+
+
+def without(right: str, statements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    action, _, made_by = right.removesuffix(" makes").partition(" on what ")
+    left = [
+        {**statement, "Action": [each for each in statement["Action"] if each != action]}
+        if made_by in json.dumps(statement.get("Condition", ""))
+        else statement
+        for statement in statements
+    ]
+    return [statement for statement in left if statement["Action"]]
+
+
+def test_nothing_is_refused_to_it(least: Least) -> None:
+    least.give(least.statements)
+    least.use_everything()
+
+
+@pytest.mark.parametrize("right", RIGHTS)
+def test_it_needs(right: str, least: Least) -> None:
+    least.give(without(right, least.statements))
+    with pytest.raises(ApiError, match="AccessDenied|not authorized"):
+        least.use_everything()
+
+
+def test_no_right_is_forgotten_here(least: Least) -> None:
+    held = {action for statement in least.statements for action in statement["Action"]}
+    assert held == {right.partition(" on ")[0] for right in RIGHTS} | NOT_JUDGED
