@@ -115,7 +115,7 @@ def test_nothing_is_refused_to_it(least: Least) -> None:
 @pytest.mark.parametrize("right", RIGHTS)
 def test_it_needs(right: str, least: Least) -> None:
     least.give(without(right, least.statements))
-    with pytest.raises(ApiError, match="AccessDenied|not authorized"):
+    with pytest.raises(ApiError, match=r"AccessDenied|not authorized"):
         least.use_everything()
 
 
