@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer", bound=wire.Response)
 
-PATIENCE_SECONDS = 15.0  # how long lost connections and busy gateways are borne
+PATIENCE_SECONDS = 15.0  # how long lost connections and troubles of AWS are borne
+# API Gateway answers so where Lambda has no room: a new account runs ten functions at once, so that
+# 200 executions take most of a minute.
+BUSY_PATIENCE_SECONDS = 120.0
 FIRST_PATIENCE_SECONDS = 3.0  # the same, while nothing was ever reached: perhaps a wrong address
 THROTTLED_PATIENCE_SECONDS = 300.0  # 200 executions at 20 RunTask/s are through in 10 s
 THROTTLED_POLL_SECONDS = 2.0  # where a 429 does not say when to come back
@@ -89,16 +92,17 @@ class Endpoint:
         """The answer to one request; trouble that may pass is waited out. Raises MycliError."""
         body = json.dumps(request.to_json(), ensure_ascii=False).encode()
         troubled_at: float | None = None
-        tries = 0
+        patience, tries = 0.0, 0
         while True:
             try:
                 return self._parse(self._post(body), answer)
-            except (Throttled, EndpointError) as error:
+            except (ApiError, EndpointError) as error:
                 if troubled_at is None:
                     troubled_at = self._clock()
                 pause = self._pause(error, tries)
-                borne = self._clock() - troubled_at
-                if pause is None or borne + pause > self._patience(error, patience_seconds):
+                # In a crowd one is throttled, then finds no room: the longest patience counts.
+                patience = max(patience, self._patience(error, patience_seconds))
+                if pause is None or self._clock() - troubled_at + pause > patience:
                     raise
                 if self._on_wait and tries < TOLD_TRIES:
                     self._on_wait(f"{error.message}: trying again in {pause:.1f} s")
@@ -107,7 +111,7 @@ class Endpoint:
 
     def _pause(self, error: MycliError, tries: int) -> float | None:
         """How long to wait before the next try, in seconds; None where it would be no use."""
-        if isinstance(error, Throttled):
+        if isinstance(error, ApiError) and error.retry_after_seconds is not None:
             # A crowd that was turned away together must not come back together.
             return error.retry_after_seconds + _draw.uniform(0, 0.5 * (tries + 1))
         if isinstance(error, EndpointError) and error.may_pass:
@@ -117,6 +121,8 @@ class Endpoint:
     def _patience(self, error: MycliError, asked: float) -> float:
         if isinstance(error, Throttled):
             return max(THROTTLED_PATIENCE_SECONDS, asked)
+        if isinstance(error, EndpointError) and error.is_busy:
+            return max(BUSY_PATIENCE_SECONDS, asked)
         if self._reached:
             return asked
         return min(asked, FIRST_PATIENCE_SECONDS)
@@ -157,15 +163,25 @@ class Endpoint:
                 status, text if ours else f"AWS throttles requests ({text})", hint, after
             )
         if not ours and status >= 500:
-            return EndpointError(f"{self._origin} answered HTTP {status} ({text})", may_pass=True)
+            return self._gateway(status, text)
         if not ours:
             return self._stranger(f"answered HTTP {status}")
         if status == 401:
             return Unauthorized(
                 status, text, hint or "run `mycli configure` with the key of this stack"
             )
-        kind = ExecutionNotFound if status == 404 else ApiError
-        return kind(status, text, hint)
+        if status == 404:
+            return ExecutionNotFound(status, text, hint)
+        after = response.headers.get("Retry-After")
+        return ApiError(status, text, hint, None if after is None else _seconds(after))
+
+    def _gateway(self, status: int, text: str) -> EndpointError:
+        return EndpointError(
+            f"{self._origin} answered HTTP {status} ({text})",
+            "AWS has no room for the stack's function, or it is broken: its log would say so",
+            may_pass=True,
+            is_busy=status == 500,
+        )
 
     def _stranger(self, what: str) -> EndpointError:
         return EndpointError(

@@ -44,17 +44,28 @@ class ConfigError(MycliError):
 
 
 class EndpointError(MycliError):
-    """`may_pass`: the trouble may be over in a moment (a lost connection, a busy gateway)."""
+    """`may_pass`: the trouble may be over in a moment (a lost connection, a busy gateway).
 
-    def __init__(self, message: str, hint: str = "", *, may_pass: bool = False) -> None:
+    `is_busy`: or in a minute, because the gateway is there and has no room.
+    """
+
+    def __init__(
+        self, message: str, hint: str = "", *, may_pass: bool = False, is_busy: bool = False
+    ) -> None:
         super().__init__(message, hint)
         self.may_pass = may_pass
+        self.is_busy = is_busy
 
 
 class ApiError(MycliError):
-    def __init__(self, status: int, message: str, hint: str = "") -> None:
+    """`retry_after_seconds`: when the same request may succeed, where the endpoint said so."""
+
+    def __init__(
+        self, status: int, message: str, hint: str = "", retry_after_seconds: float | None = None
+    ) -> None:
         super().__init__(message, hint)
         self.status = status
+        self.retry_after_seconds = retry_after_seconds
         if status in (400, 413):
             self.exit_code = UsageError.exit_code
 
@@ -68,9 +79,7 @@ class ExecutionNotFound(ApiError):
 
 
 class Throttled(ApiError):
-    def __init__(self, status: int, message: str, hint: str, retry_after_seconds: float) -> None:
-        super().__init__(status, message, hint)
-        self.retry_after_seconds = retry_after_seconds
+    pass
 
 
 class ExecutionFailed(MycliError):

@@ -6,9 +6,7 @@ import hashlib
 import hmac
 import json
 
-from botocore.exceptions import ClientError, HTTPClientError
-
-from orchestrator import healing, records, task_definitions, tasks
+from orchestrator import healing, records, refusals, task_definitions, tasks
 from orchestrator.costs import estimate_usd
 from orchestrator.observations import lost
 from orchestrator.records import Record
@@ -102,12 +100,14 @@ def _launch(runtime: Runtime, request: ExecRequest, record: Record) -> ExecRespo
     except WireError as refusal:
         if refusal.status != 429:  # that may work when the same request comes again
             ending = lost(f"never started: {refusal.error}", None, runtime.now())
-            records.advance(runtime, record.execution_id, ending)
+            current = records.advance(runtime, record.execution_id, ending)
+            if current and current.task_arn:  # the same request, sent twice, has started it
+                return _to_exec_response(current, current.task_arn, current.status)
         raise
     task_arn = str(task["taskArn"])
     try:
         current = healing.take(runtime, record.execution_id, task)
-    except (ClientError, HTTPClientError) as error:
+    except refusals.AWS_ERRORS as error:
         # The task runs: its events, or the next look at it, bring the record up to date.
         log(message=f"could not note the task: {type(error).__name__}", id=record.execution_id)
     else:
@@ -231,6 +231,8 @@ def stop(runtime: Runtime, request: StopRequest) -> StopResponse:
     task = tasks.stop(runtime, record.task_arn or "", reason)
     if task is None:
         [record] = healing.heal(runtime, [record])
+        if not record.finished:
+            raise refusals.passing("ECS does not know the task of this execution yet, or any more")
     else:
         record = healing.take(runtime, record.execution_id, task) or record
     return StopResponse(status="STOPPED" if record.finished else "STOPPING")

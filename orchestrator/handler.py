@@ -15,8 +15,6 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004
-
 from orchestrator import auth, events, executions, listing, logs, refusals
 from orchestrator.settings import Runtime, log, make_runtime, read_settings
 from orchestrator.wire import (
@@ -139,10 +137,8 @@ def _not_json(why: str) -> WireError:
 def _to_wire_error(error: Exception, request_id: str) -> WireError:
     if isinstance(error, WireError):
         return error
-    if isinstance(error, ClientError):
+    if isinstance(error, refusals.AWS_ERRORS):
         return refusals.to_wire_error(error)
-    if isinstance(error, (HTTPClientError, ConnectionError)):
-        return WireError(502, f"AWS did not answer: {type(error).__name__}", "try again")
     _log_trace(error, request_id)
     return WireError(
         500,

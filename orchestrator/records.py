@@ -127,7 +127,7 @@ def create(
         429,
         "too many executions start at this moment",
         "try again in a moment",
-        retry_after_seconds=refusals.THROTTLED_RETRY_SECONDS,
+        retry_after_seconds=refusals.RETRY_SECONDS,
     )
 
 

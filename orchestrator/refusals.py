@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004
 
 from orchestrator.wire import WireError
 
-THROTTLED_RETRY_SECONDS = 2
+RETRY_SECONDS = 2
+# What a call to AWS raises: an answer that is an error, or no answer.
+AWS_ERRORS = (ClientError, HTTPClientError, ConnectionError)
 _THROTTLING = frozenset(
     {
         "ProvisionedThroughputExceeded",
@@ -25,6 +27,7 @@ _THROTTLING = frozenset(
         "TooManyRequestsException",
         "TransactionConflict",
         "TransactionConflictException",
+        "TransactionInProgressException",
     }
 )
 _NO_REVISION = re.compile(
@@ -65,14 +68,25 @@ def is_missing_revision(error: ClientError) -> bool:
     return bool(_NO_REVISION.search(words_of(error)))
 
 
-def to_wire_error(error: ClientError) -> WireError:
-    """429 where AWS throttled us; else 502 with AWS's own words."""
+def to_wire_error(error: ClientError | HTTPClientError | ConnectionError) -> WireError:
+    """429 where AWS throttled us; else 502 with AWS's own words, or for want of them.
+
+    It says when to come back where nobody knows what AWS did: each request is safe to repeat.
+    """
+    if not isinstance(error, ClientError):
+        return passing(f"AWS did not answer: {type(error).__name__}")
     operation = error.operation_name
     if is_throttling(error):
         return WireError(
             429,
             f"AWS throttled {operation}",
             "try again in a moment",
-            retry_after_seconds=THROTTLED_RETRY_SECONDS,
+            retry_after_seconds=RETRY_SECONDS,
         )
-    return WireError(502, f"AWS answered {operation} with {code_of(error)}: {words_of(error)}")
+    said = f"AWS answered {operation} with {code_of(error)}: {words_of(error)}"
+    return WireError(502, said) if is_definite(error) else passing(said)
+
+
+def passing(said: str) -> WireError:
+    """A 502 for what may be over in a moment."""
+    return WireError(502, said, "try again in a moment", retry_after_seconds=RETRY_SECONDS)

@@ -203,6 +203,57 @@ def test_throttling_is_waited_out_for_minutes_and_then_told() -> None:
     assert "AWS throttles requests" in caught.value.message
 
 
+def in_turn(*outcomes: tuple[int, dict[str, str]]) -> Callable[[httpx.Request], httpx.Response]:
+    """Each answer for ten tries, then the right one."""
+    left = [outcome for outcome in outcomes for _ in range(10)]
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        status, document = left.pop(0) if left else (200, dict(STATUS))
+        headers = {"Retry-After": "2"} if status in (429, 502) else {}
+        return httpx.Response(status, json=document, headers=headers)
+
+    return answer
+
+
+def test_a_function_without_room_is_waited_for() -> None:
+    """Ten at once is what Lambda gives a new account; API Gateway says 500 to all others."""
+    clock, told = Clock(), list[str]()
+    answer = in_turn((500, {"message": "Internal server error"}))
+    on_aws(answer, clock, told).send(ASK, StatusResponse)
+    assert 15 < clock.now < 120
+    assert "HTTP 500 (Internal server error): trying again in" in told[0]
+
+
+def test_who_was_throttled_for_long_does_not_give_up_over_another_trouble() -> None:
+    clock = Clock()
+    busy, slow = {"message": "Internal server error"}, {"error": "slow"}
+    answer = in_turn((429, slow), (500, busy), (429, slow), (504, {"message": "timed out"}))
+    on_aws(answer, clock).send(ASK, StatusResponse)
+    assert 120 < clock.now < 300
+
+
+def test_a_function_that_stays_broken_is_given_up_after_two_minutes() -> None:
+    clock = Clock()
+    endpoint = on_aws(always(lambda: httpx.Response(500, json={"message": "Internal"})), clock)
+    with pytest.raises(EndpointError) as caught:
+        endpoint.send(ASK, StatusResponse)
+    assert 100 < clock.now <= 120
+    assert "no room" in caught.value.hint
+
+
+def test_a_trouble_of_aws_that_may_pass_is_borne_for_a_while() -> None:
+    document, after = {"error": "AWS did not answer: ReadTimeoutError"}, {"Retry-After": "2"}
+    trouble = httpx.Response(502, json=document, headers=after)
+    answers, clock = [trouble, trouble, httpx.Response(200, json=dict(STATUS))], Clock()
+    on_aws(lambda _: answers.pop(0), clock).send(ASK, StatusResponse)
+    assert 4 <= clock.now <= 6
+
+    clock = Clock()
+    with pytest.raises(ApiError, match="AWS did not answer"):
+        on_aws(always(lambda: trouble), clock).send(ASK, StatusResponse)
+    assert 8 < clock.now <= 15
+
+
 @pytest.mark.parametrize("after", ["soon", "-5", "", "999999"])
 def test_a_strange_retry_after_is_survived(after: str) -> None:
     clock = Clock()

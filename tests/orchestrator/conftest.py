@@ -351,23 +351,26 @@ def _remember_client_tokens(hooks: Hooks, account: Account) -> None:
     bodies: dict[str, dict[str, Any]] = {}
     answers: dict[str, dict[str, Any]] = {}
 
-    def before(body: dict[str, Any]) -> dict[str, Any] | None:
+    def before(
+        params: dict[str, Any], context: dict[str, Any], **_: object
+    ) -> tuple[AWSResponse, Any] | None:
+        body = json.loads(params["body"])
         account.run_task_bodies.append(body)
-        token = body["clientToken"]
+        token = context["token"] = body["clientToken"]
         if token not in answers:
             bodies[token] = body
             return None
         if body == bodies[token]:
-            return answers[token]
+            return _response(answers[token])
         arns = [task["taskArn"] for task in answers[token]["tasks"]]
         error = {"Code": "ConflictException", "Message": "clientToken is in use"}
-        return {"Error": error, "resourceIds": arns}
+        return _response({"Error": error, "resourceIds": arns})
 
-    def after(parsed: dict[str, Any], **_: object) -> None:
+    def after(parsed: dict[str, Any], context: dict[str, Any], **_: object) -> None:
         if parsed.get("tasks"):
-            answers.setdefault(account.run_task_bodies[-1]["clientToken"], parsed)
+            answers.setdefault(context["token"], parsed)
 
-    hooks.answer("ecs.RunTask", before)
+    hooks.add("before-call.ecs.RunTask", before)
     hooks.add("after-call.ecs.RunTask", after)
 
 

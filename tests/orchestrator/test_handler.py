@@ -178,6 +178,19 @@ def test_a_refusal_is_a_502_with_the_words_of_aws(account: Account) -> None:
     assert "AccessDeniedException" in answer["error"]
 
 
+@pytest.mark.parametrize(("status", "retries"), [(400, False), (500, True), (503, True)])
+def test_a_fault_of_aws_may_pass_and_a_refusal_does_not(
+    account: Account, status: int, retries: bool
+) -> None:
+    with Stubber(account.runtime.dynamodb) as dynamodb:
+        for _ in range(3):  # what botocore sends before it gives up
+            dynamodb.add_client_error("query", "SomeException", "x", http_status_code=status)
+        answer = account.send(api_event('{"action": "list"}'))
+
+    assert answer["statusCode"] == 502
+    assert ("Retry-After" in answer["headers"]) == retries
+
+
 def test_an_aws_that_does_not_answer_is_a_502(account: Account, hooks: Hooks) -> None:
     def time_out(**_: object) -> None:
         raise ConnectTimeoutError(endpoint_url="https://dynamodb")
@@ -188,6 +201,7 @@ def test_an_aws_that_does_not_answer_is_a_502(account: Account, hooks: Hooks) ->
 
     assert status == 502
     assert "did not answer" in answer["error"]
+    assert account.send(api_event('{"action": "list"}'))["headers"]["Retry-After"] == "2"
 
 
 def test_a_bug_is_a_500_with_a_request_id_and_no_internals(

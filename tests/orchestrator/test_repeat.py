@@ -122,6 +122,28 @@ def test_a_repeat_while_the_first_is_in_flight_answers_the_same(
     assert inner[0]["execution_id"] == outer["execution_id"]
 
 
+def test_one_of_two_repeats_that_is_refused_answers_what_the_other_one_started(
+    account: Account, hooks: Hooks
+) -> None:
+    account.start()
+    inner: list[dict[str, Any]] = []
+    answered: list[None] = []
+
+    def refuse_the_first(_: Any) -> dict[str, Any] | None:
+        answered.append(None)
+        if len(answered) != 1:
+            return None
+        inner.append(account.ok("exec", **BODY))
+        return {"Error": {"Code": "AccessDeniedException", "Message": "not you"}}
+
+    hooks.answer("ecs.RunTask", refuse_the_first)
+
+    outer = account.ok("exec", **BODY)
+
+    assert outer["task_arn"] == inner[0]["task_arn"]
+    assert len(account.tasks()) == 2
+
+
 @pytest.mark.parametrize(
     "change",
     [{"command": "false"}, {"env": {"A": "1"}}, {"image": "alpine"}, {"timeout_seconds": 5}],

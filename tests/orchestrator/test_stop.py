@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from botocore.stub import ANY, Stubber
 
-from tests.orchestrator.conftest import Account, Hooks, task_event, task_of
+from tests.orchestrator.conftest import Account, Hooks, api_event, task_event, task_of
 
 
 def stopping(
@@ -83,6 +84,20 @@ def test_a_task_that_ecs_does_not_know_any_more(account: Account) -> None:
         )
         ecs.add_response("describe_tasks", {"tasks": []})
         assert account.ok("stop", execution_id=execution_id) == {"status": "STOPPED"}
+
+
+def test_nobody_is_told_that_it_stops_where_ecs_does_not_know_the_task(
+    account: Account, hooks: Hooks
+) -> None:
+    """Just after RunTask ECS may not know it yet: the client asks again."""
+    execution_id = account.start()
+    hooks.fail("ecs.StopTask", "InvalidParameterException", "The referenced task was not found.")
+
+    answer = account.send(api_event(json.dumps({"action": "stop", "execution_id": execution_id})))
+
+    assert answer["statusCode"] == 502
+    assert answer["headers"]["Retry-After"]
+    assert account.ok("stop", execution_id=execution_id) == {"status": "STOPPED"}
 
 
 def test_another_refusal_is_a_502(account: Account, hooks: Hooks) -> None:
