@@ -69,3 +69,17 @@ def mycli(
         return Ran(code, str(printed.out), str(printed.err))
 
     return run
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty AWS account, and credentials for it."""
+    from moto import mock_aws
+
+    from tests.aws import settle
+    from tests.engine.moto_server import without_validator
+
+    settle(monkeypatch)
+    without_validator()
+    with mock_aws():
+        yield

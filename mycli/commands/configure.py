@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from mycli import config, output
-from mycli.commands import Json, Profile
+from mycli.commands import Json, Profile, Region
 from mycli.errors import UsageError
 
 
@@ -22,22 +22,36 @@ def configure(
         str | None,
         typer.Option(metavar="URL", help="The stack's address, as `mycli init` printed it."),
     ] = None,
+    stack_name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Find this stack in your AWS account.")
+    ] = None,
+    region: Region = None,
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Save how to reach a stack: its address and your API key.
+    """Save how to reach a stack that is there.
 
-    The key is asked for, or read from MYCLI_API_KEY or standard input. It is tried before it is
-    saved. Without --endpoint, the address that is saved already is kept.
+    That is its address and your API key. Without --endpoint the stack is looked for in your AWS
+    account, or the address that is saved already is kept. The key is asked for, or read from
+    MYCLI_API_KEY or standard input. It is tried before it is saved.
 
     \b
+    mycli configure --region eu-west-1
     mycli configure --endpoint https://abc123.execute-api.us-east-1.amazonaws.com/prod/execute
-    mycli configure --profile staging --endpoint https://... < key.txt
+    mycli configure --profile staging --stack-name staging < key.txt
     """
-    name = profile or os.environ.get("MYCLI_PROFILE") or config.DEFAULT_PROFILE
+    if endpoint and (stack_name or region):
+        raise UsageError("--endpoint says which stack: --stack-name and --region look for one")
+    name = profile or os.environ.get("MYCLI_PROFILE") or _profile_name(stack_name)
     profiles = config.load_profiles()
-    address = _address(name, profiles.get(name), endpoint)
-    wanted = _profile(profiles.values(), address, _read_key())
+    saved = profiles.get(name)
+    found: config.Profile | None = None
+    if stack_name or region or not (endpoint or (saved and saved.is_finished)):
+        found = _find(stack_name, region)
+        endpoint = found.api_endpoint
+    address = _address(name, saved, endpoint)
+    key = _read_key()
+    wanted = complete([*profiles.values(), *([found] if found else [])], address, key)
     from mycli.client import Client
 
     output.step(f"Trying the key at {wanted.api_endpoint}...")
@@ -49,24 +63,38 @@ def configure(
         output.json_document({"profile": name, "api_endpoint": wanted.api_endpoint})
 
 
+def _profile_name(stack_name: str | None) -> str:
+    """As init names it."""
+    return config.DEFAULT_PROFILE if stack_name in (None, "mycli") else stack_name
+
+
+def _find(stack_name: str | None, region: str | None) -> config.Profile:
+    """The stack in the AWS account; its key is not known yet. Raises StackError."""
+    from mycli.stack import discovery
+    from mycli.stack.automation import Stack
+
+    ask = discovery.clients()
+    where = Stack(region=region).region
+    account = discovery.who_am_i(ask, where)
+    output.step(f"Looking in {where} of the AWS account {account.id}, as {account.arn}")
+    found = discovery.find_one(ask, account, where, stack_name)
+    output.done(f"Found the stack {found.stack_name}")
+    return config.Profile(
+        api_endpoint=found.api_endpoint, api_key="", region=where, stack_name=found.stack_name
+    )
+
+
 def _address(name: str, saved: config.Profile | None, endpoint: str | None) -> str:
-    """The endpoint to save. Raises UsageError: there is none, or it has no place."""
-    if saved is None:
-        if endpoint is None:
-            raise UsageError(
-                "which stack? This version cannot look for one in an AWS account",
-                "give its address: mycli configure --endpoint URL",
-            )
-        return endpoint
-    if saved.is_local and endpoint not in (None, saved.api_endpoint):
+    """The endpoint to save. Raises UsageError: it has no place."""
+    if saved and saved.is_local and endpoint not in (None, saved.api_endpoint):
         raise UsageError(
             f"the profile {name} is for a stack on this machine, and has the only copy of its key",
             "name another one with `--profile NAME`, or delete that stack: `mycli destroy`",
         )
-    return endpoint or saved.api_endpoint
+    return endpoint or (saved.api_endpoint if saved else "")
 
 
-def _profile(profiles: Iterable[config.Profile], address: str, key: str) -> config.Profile:
+def complete(profiles: Iterable[config.Profile], address: str, key: str) -> config.Profile:
     """The profile to try. What is known of a stack at this origin is kept: above all, its proof."""
     new = config.Profile(api_endpoint=address, api_key=key, region=region_of(address))
     known = [saved for saved in profiles if _origin(saved.api_endpoint) == _origin(address)]

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from mycli import config
-from mycli.commands.configure import region_of
+from mycli.commands.configure import complete, region_of
 from mycli.config import Profile
+from tests.aws import make_api
 from tests.conftest import Mycli
 from tests.fake_endpoint import KEY, Answer, FakeEndpoint
 
@@ -111,11 +112,32 @@ def test_what_is_no_key_is_not_sent(
     assert endpoint.seen == []
 
 
-def test_without_an_endpoint_it_says_what_it_cannot_do(mycli: Mycli) -> None:
-    ran = mycli("configure")
-    assert ran.code == 2
-    assert "cannot look for one in an AWS account" in ran.err
-    assert "--endpoint" in ran.err
+@pytest.mark.usefixtures("aws")
+def test_without_an_endpoint_the_stack_is_looked_for(
+    mycli: Mycli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = mycli("configure", "--region", "eu-west-1")
+    assert ran.code == 125
+    assert "no stack in eu-west-1" in ran.err
+    ours = make_api("dev-api", mycli__stack="dev")
+    types(monkeypatch, KEY)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # none of it may leave this machine
+    ran = mycli("configure", "--region", "eu-west-1", "--stack-name", "dev")
+    assert ran.code == 125
+    assert "eu-west-1 of the AWS account 123456789012, as arn:aws:sts::123456789012:" in ran.err
+    assert "Found the stack dev" in ran.err
+    assert f"Trying the key at https://{ours}.execute-api.eu-west-1.amazonaws.com/prod" in ran.err
+    assert not config.config_path().exists()  # the key could not be tried
+
+
+def test_what_is_found_is_kept_with_its_name(endpoint: FakeEndpoint) -> None:
+    found = Profile(api_endpoint=endpoint.url, api_key="", region="eu-west-1", stack_name="dev")
+    assert complete([found], endpoint.url, KEY) == dataclasses.replace(found, api_key=KEY)
+
+
+def test_an_address_is_not_looked_for(mycli: Mycli) -> None:
+    ran = mycli("configure", "--endpoint", "https://x/prod/execute", "--region", "eu-west-1")
+    assert (ran.code, "--endpoint says which stack" in ran.err) == (2, True)
 
 
 @pytest.mark.parametrize(
