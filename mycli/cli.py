@@ -19,6 +19,7 @@ from mycli.commands.completion import completion
 from mycli.commands.configure import configure
 from mycli.commands.credentials import app as credentials
 from mycli.commands.destroy import destroy
+from mycli.commands.doctor import doctor
 from mycli.commands.exec_ import ExecCommand, exec_
 from mycli.commands.init import init
 from mycli.commands.init_project import init_project
@@ -123,6 +124,7 @@ app.command("logs")(logs)
 app.command("stop")(stop)
 app.command("list")(list_)
 app.command("configure")(configure)
+app.command("doctor")(doctor)
 app.command("init-project")(init_project)
 app.add_typer(credentials, name="credentials")
 app.command("update-function")(update_function)

@@ -17,7 +17,17 @@ from tests.conftest import Mycli
 from tests.fake_endpoint import ID, STATUS, Answer, FakeEndpoint
 
 HEAVY = ("pulumi", "pulumi_aws", "boto3", "botocore", "httpx", "yaml", "rich", "ministack")
-VERBS = ("exec", "status", "logs", "stop", "list", "configure", "init-project", "completion")
+VERBS = (
+    "exec",
+    "status",
+    "logs",
+    "stop",
+    "list",
+    "configure",
+    "doctor",
+    "init-project",
+    "completion",
+)
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["exec", "--help"]])
