@@ -14,12 +14,12 @@ from typing import Any
 
 from mycli.stack.names import STACK_TAG
 from mycli.stack.policies import Document
+from mycli.stack.state_bucket import PARAMETER
 
 Condition = Mapping[str, Mapping[str, Any]]
 Arn = Callable[[str, str], str]  # of a service's resource in this account and region
 
 STATE_BUCKET = "mycli-state-{account}-{region}"
-STATE_PARAMETER = "/mycli-state/passphrase"
 # White space not counted:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MAX_MANAGED_CHARACTERS = 6144
@@ -58,7 +58,7 @@ def managed_policies(
     foundation = [
         *_network(arn, stack_name),
         *_roles(f"arn:{partition}:iam::{account}:role", stack_name),
-        *_state(f"arn:{partition}:s3:::{bucket}", arn("ssm", f"parameter{STATE_PARAMETER}")),
+        *_state(f"arn:{partition}:s3:::{bucket}", arn("ssm", f"parameter{PARAMETER}")),
         _allow("tag", ["GetResources"], ["*"]),  # what a stack has left is found by its tag
     ]
     house = [
@@ -307,7 +307,6 @@ def _state(bucket: str, parameter: str) -> list[Document]:
             [
                 "CreateBucket",
                 "DeleteBucket",
-                "GetBucketLocation",
                 "ListBucket",
                 "ListBucketVersions",
                 "PutBucketPolicy",
@@ -323,7 +322,11 @@ def _state(bucket: str, parameter: str) -> list[Document]:
             ["DeleteObject", "DeleteObjectVersion", "GetObject", "PutObject"],
             [f"{bucket}/*"],
         ),
-        _allow("ssm", ["DeleteParameter", "GetParameter", "PutParameter"], [parameter]),
+        _allow(
+            "ssm",
+            ["AddTagsToResource", "DeleteParameter", "GetParameter", "PutParameter"],
+            [parameter],
+        ),
     ]
 
 

@@ -16,6 +16,7 @@ from mycli.stack.operator_policy import (
     managed_policies,
     operator_policy,
 )
+from mycli.stack.state_bucket import PARAMETER, Bucket
 from tests.iam import actions, allows, grants
 
 from .conftest import Declare
@@ -144,7 +145,7 @@ OWN: dict[str, set[str]] = {
     "configure and doctor": {"apigateway:GET", "logs:FilterLogEvents"},
     "the state's bucket": named(
         "s3",
-        "CreateBucket DeleteBucket GetBucketLocation ListBucket ListBucketVersions "
+        "CreateBucket DeleteBucket ListBucket ListBucketVersions "
         "PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging PutBucketVersioning "
         "PutEncryptionConfiguration DeleteObject DeleteObjectVersion GetObject PutObject",
     ),
@@ -311,6 +312,14 @@ def test_roles_are_passed_only_to_whom_they_are_for() -> None:
 def test_of_another_stack_nothing(action: str, ours: str, theirs: str) -> None:
     assert allows(POLICY, action, ours)
     assert not allows(POLICY, action, theirs)
+
+
+def test_the_state_is_where_it_is_kept() -> None:
+    bucket = Bucket(lambda _: None, account=ACCOUNT, region=REGION).name
+    assert allows(POLICY, "s3:PutObject", f"arn:aws:s3:::{bucket}/.pulumi/stacks/mycli.json")
+    parameter = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{PARAMETER}"
+    for action in ("PutParameter", "AddTagsToResource", "GetParameter", "DeleteParameter"):
+        assert allows(POLICY, f"ssm:{action}", parameter)
 
 
 def test_arns_follow_the_partition() -> None:
