@@ -8,9 +8,13 @@ port of a daemon that has stopped may be anybody's.
 from __future__ import annotations
 
 import hmac
+import http.client
+import json
 import secrets
+import socket
 import ssl
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mycli.config import Profile
@@ -18,10 +22,12 @@ from mycli.errors import ConfigError, EndpointError
 from orchestrator import wire
 
 if TYPE_CHECKING:
+    import httpcore
     import httpx
 
 READ_TIMEOUT_SECONDS = 40.0  # API Gateway answers within 29 s, if only with a 504
-PROOFS = 3  # connections that may be lost between the proof and the request
+_PROOF_SECONDS = 10.0  # for each part of the daemon's answer
+_PROOF_BYTES = 4096
 
 
 def origin(profile: Profile) -> str:
@@ -29,51 +35,58 @@ def origin(profile: Profile) -> str:
     return "{0.scheme}://{0.netloc}".format(urlsplit(profile.api_endpoint))
 
 
-def post(http: httpx.Client, profile: Profile, body: bytes) -> httpx.Response:
-    """Send one request with the key. Raises httpx.RequestError, and EndpointError without a proof.
-
-    The connection to a daemon that carries the key is never a new one: a new one is refused before
-    it is made, the proof is asked for (on a connection that stays open), and the request follows.
-    """
+def post(client: httpx.Client, profile: Profile, body: bytes) -> httpx.Response:
+    """Send a request with the key. Raises httpx.RequestError; EndpointError without a proof."""
     headers = {wire.API_KEY_HEADER: profile.api_key, "Content-Type": "application/json"}
     if not profile.daemon_secret:
-        return http.post(profile.api_endpoint, content=body, headers=headers)
-    proved_only = {"trace": _refuse_new_connection}
-    for _ in range(PROOFS):
-        try:
-            return http.post(
-                profile.api_endpoint, content=body, headers=headers, extensions=proved_only
-            )
-        except _NewConnection:
-            _prove(http, profile)
-    raise EndpointError(
-        f"{origin(profile)} closes each connection after its proof: the API key was not sent",
-        "restart the account on this machine: `mycli local stop`, `mycli local start`",
-    )
+        return client.post(profile.api_endpoint, content=body, headers=headers)
+
+    def prove_new_connection(event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            _prove_stream(info["return_value"], profile)
+
+    # A connection is proved before it is one of the pool's, where other threads could take it.
+    traced = {"trace": prove_new_connection}
+    return client.post(profile.api_endpoint, content=body, headers=headers, extensions=traced)
 
 
-class _NewConnection(Exception):
-    """The request would have gone over a connection on which nothing was proved."""
+def _prove_stream(stream: httpcore.NetworkStream, profile: Profile) -> None:
+    import httpx
 
-
-def _refuse_new_connection(event: str, _: object) -> None:
-    if event == "connection.connect_tcp.started":
-        raise _NewConnection
-
-
-def _prove(http: httpx.Client, profile: Profile) -> None:
-    nonce = secrets.token_hex(32)
-    message = f"{nonce} {origin(profile)}".encode()
-    expected = hmac.digest(profile.daemon_secret.encode(), message, "sha256").hex()
-    response = http.get(f"{origin(profile)}/_mycli/prove", params={"nonce": nonce})
     try:
-        given = str(response.json()["proof"])
-    except (ValueError, TypeError, KeyError):
-        given = ""
+        prove(stream.get_extra_info("socket"), origin(profile), profile.daemon_secret)
+    except (OSError, EndpointError) as error:
+        stream.close()
+        if isinstance(error, OSError):  # the daemon may be ending, and come back
+            raise httpx.ReadError(str(error)) from error
+        raise
+
+
+def prove(connection: socket.socket, origin: str, daemon_secret: str) -> None:
+    """Let who answers on a new connection prove that it holds the secret of the account.
+
+    The connection can then be used for HTTP. Raises EndpointError, and OSError where it is lost.
+    """
+    nonce = secrets.token_hex(32)
+    expected = hmac.digest(daemon_secret.encode(), f"{nonce} {origin}".encode(), "sha256").hex()
+    before = connection.gettimeout()
+    connection.settimeout(_PROOF_SECONDS)
+    host = urlsplit(origin).netloc
+    asked = f"GET /_mycli/prove?nonce={nonce} HTTP/1.1\r\nHost: {host}\r\n\r\n"
+    connection.sendall(asked.encode())
+    with http.client.HTTPResponse(connection) as response:
+        try:
+            response.begin()
+            given = str(json.loads(response.read(_PROOF_BYTES))["proof"])
+            given = "" if response.will_close else given
+        except (http.client.HTTPException, ValueError, TypeError, LookupError) as error:
+            if isinstance(error, OSError):
+                raise
+            given = ""
+    connection.settimeout(before)
     if not hmac.compare_digest(given.encode(errors="replace"), expected.encode()):
         raise EndpointError(
-            f"what answers at {origin(profile)} is not your account on this machine: "
-            "the API key was not sent",
+            f"what answers at {origin} is not your account on this machine: your key was not sent",
             "another program may have its port: see `mycli local status`, `mycli local start`",
         )
 
@@ -108,8 +121,6 @@ def open_client(profile: Profile, transport: httpx.BaseTransport | None) -> http
     return httpx.Client(
         headers={"User-Agent": "mycli", "Accept": "application/json"},
         timeout=httpx.Timeout(READ_TIMEOUT_SECONDS, connect=10, pool=None),
-        # One connection to a daemon, so that the proof and the request share it.
-        limits=httpx.Limits(max_connections=1 if profile.daemon_secret else None),
         # A proxy has no business between two programs of one machine, and plain HTTP needs no
         # certificates: loading them would take longer than the request.
         trust_env=not profile.is_loopback,
