@@ -68,6 +68,26 @@ def stop(as_json: Json = False) -> None:
 
 
 @app.command()
+def reset(
+    force: Annotated[bool, typer.Option("--force", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Give it up with its stacks, records and logs: for when its files are damaged."""
+    from mycli import prompts
+    from mycli.local import teardown
+
+    if not force:
+        output.warn("This gives up the account on this machine: its stacks, records and logs.")
+        prompts.confirm("Continue? [y/N]: ", ["y", "yes"], "nothing was deleted")
+    profiles = teardown.reset()
+    output.done("Removed the account on this machine")
+    for name in profiles:
+        output.done(f"Removed the profile {name} from the configuration")
+    if as_json:
+        output.json_document({"profiles_removed": profiles})
+
+
+@app.command()
 def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it is written.")] = False,
     as_json: Json = False,

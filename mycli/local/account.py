@@ -15,14 +15,14 @@ import importlib.util
 import json
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
 
 from mycli import config
 from mycli.errors import LocalAccountError
@@ -30,6 +30,9 @@ from mycli.local.containers import find_engine, need_engine
 from mycli.local.guard import PROVE_PATH, proof
 from mycli.local.permissions import new_key_id
 from mycli.local.place import Account, Place, place, read
+from mycli.local.trees import remove_tree
+
+_T = TypeVar("_T")
 
 REGION = "us-east-1"
 START_SECONDS = 30.0
@@ -48,6 +51,7 @@ def create(runtime: str | None) -> Account:
         reason = "the packages for an account on this machine are not installed"
         raise LocalAccountError(reason, "pip install 'mycli[local]'")
     at = place()
+    sweep()
     account = read(at)
     if account is None or (runtime and runtime != account.runtime):
         account = _changed(at, account, runtime or _best_runtime())
@@ -195,23 +199,39 @@ def stop() -> bool:
         return _end(at)
 
 
-def remove_if_empty() -> bool:
-    """Take away an account that has no stacks, with all it knew; False where it has some."""
+def remove_stack(name: str) -> bool:
+    """Take away what is noted of a stack, and the account with its last one; whether it went."""
     at = place()
     with exclusive(at):
-        if stack_names(at):
-            return False
-        _end(at)
-        shutil.rmtree(at.folder)
-    return True
+        last = stack_names(at) == [name]
+        if last:
+            _remove(at)
+        else:
+            (at.stacks / f"{name}.json").unlink()
+    return last
 
 
 def remove() -> None:
     """Take away the account with all that it has, in whatever state it is."""
     at = place()
     with exclusive(at):
-        _end(at)
-        shutil.rmtree(at.folder)
+        _remove(at)
+
+
+def _remove(at: Place) -> None:
+    """In one step, as whoever looks must find it whole or not at all."""
+    _end(at)
+    at.folder.rename(_gone(at))
+    sweep()
+
+
+def sweep() -> None:
+    """Finish a removal that was cut short."""
+    remove_tree(_gone(place()))
+
+
+def _gone(at: Place) -> Path:
+    return at.folder.with_name("local.gone")
 
 
 def _end(at: Place) -> bool:
@@ -226,34 +246,40 @@ def _end(at: Place) -> bool:
     raise LocalAccountError(f"the daemon (process {pid}) does not end")
 
 
-def _wait(condition: Callable[[], Any], seconds: float) -> bool:
+def _wait(condition: Callable[[], _T], seconds: float) -> _T:
+    """The condition's first true value, or its last one when the time is over."""
     deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
+    while not (value := condition()) and time.monotonic() <= deadline:
         time.sleep(0.01)
-    return True
+    return value
 
 
 @contextlib.contextmanager
 def exclusive(at: Place) -> Generator[None]:
     """Within it, no other command makes, starts, stops or removes the account."""
+    lock = _wait(lambda: _command_lock(at), START_SECONDS + STOP_SECONDS)
+    if lock is None:
+        raise LocalAccountError("another mycli command is starting or stopping the account")
+    with lock:
+        yield
+
+
+def _command_lock(at: Place) -> BinaryIO | None:
+    """The lock, held until it is closed; None while another command has it."""
     for folder in (at.folder.parent, at.folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(at.folder / "command.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    path = at.folder / "command.lock"
     try:
-        if not _wait(lambda: _locked(descriptor), START_SECONDS + STOP_SECONDS):
-            raise LocalAccountError("another mycli command is starting or stopping the account")
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _locked(descriptor: int) -> bool:
-    with contextlib.suppress(BlockingIOError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False
+        lock = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb+")
+    except FileNotFoundError:  # the folder was taken away just now
+        return None
+    with contextlib.suppress(BlockingIOError, FileNotFoundError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever had it may have taken the folder away: then this lock keeps nobody out.
+        if os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+            return lock
+    lock.close()
+    return None
 
 
 def proves(account: Account) -> bool:

@@ -27,7 +27,7 @@ from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs
 from pulumi.runtime.stack import wait_for_rpcs
 
 from mycli.errors import LocalAccountError, MycliError
-from mycli.local.clients import clients_of
+from mycli.local.clients import clients_of, errors_told
 from mycli.local.deletion import delete, delete_all
 from mycli.local.ledger import Ledger, Resource
 from mycli.local.place import Account, place, read
@@ -76,7 +76,10 @@ class Monitor(pulumi.runtime.Mocks):
     def _stand(self, token: str, name: str, inputs: Inputs, remembered: Inputs) -> Resource:
         """The resource as it is wanted, after whatever had to be done for it."""
         kind, known = _kind(token), self._ledger.find(token, name)
-        if known and not kind.read(self._clients, known.id, known.state):
+        if known and not known.made:  # an earlier run was cut short here
+            delete(self._clients, self._ledger, known)
+            known = None
+        elif known and not kind.read(self._clients, known.id, known.state):
             self._ledger.remove(known)
             known = None
         differs = changed(known.inputs, remembered) if known else frozenset[str]()
@@ -93,11 +96,12 @@ class Monitor(pulumi.runtime.Mocks):
             self._ledger.put(dataclasses.replace(known, doomed=True), instead_of=known)
         elif known:
             delete(self._clients, self._ledger, known)
-        resource = Resource(type=token, name=name, id="", inputs=remembered, outputs={})
-        _tell(create=resource.title)
+        begun = Resource(type=token, name=name, id="", inputs=remembered, outputs={})
+        self._ledger.put(begun)
+        _tell(create=begun.title)
         id, outputs = kind.create(self._clients, inputs)
-        resource = dataclasses.replace(resource, id=id, outputs=outputs)
-        self._ledger.put(resource)
+        resource = dataclasses.replace(begun, id=id, outputs=outputs)
+        self._ledger.put(resource, instead_of=begun)
         return resource
 
     def delete_the_rest(self) -> None:
@@ -217,16 +221,13 @@ def _tell(**fields: Any) -> None:
 
 
 if __name__ == "__main__":
-    from botocore.exceptions import BotoCoreError, ClientError
-
     code = 1
     try:
-        main()
+        with errors_told():
+            main()
         code = 0
     except MycliError as error:
         _tell(error=error.message, hint=error.hint)
-    except (BotoCoreError, ClientError) as error:
-        _tell(error=str(error), hint="the daemon's log may say more: mycli local logs")
     finally:
         if code:
             traceback.print_exc()

@@ -9,10 +9,10 @@ account answers. What goes wrong before that is said on stderr, with a status ot
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import logging
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -21,10 +21,12 @@ from typing import Any
 
 from mycli.errors import LocalAccountError
 from mycli.local.place import Account, Place, read
+from mycli.local.trees import remove_tree
 
 ENDING_SECONDS = 10.0  # for the tasks to be gone
 MAX_LOG_BYTES = 5 * 1024 * 1024  # looked at when the daemon starts
 _BACKLOG = 256
+_LOOK_SECONDS = 0.5  # whether the lock is still there
 _READY = b"ready"
 
 
@@ -48,7 +50,7 @@ def main(folder: Path) -> None:
     _write_to(place.log)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     try:
-        asyncio.run(_serve(place, account, listener, started))
+        asyncio.run(_serve(place, account, lock, listener, started))
     except LocalAccountError as error:
         os.write(started, _told(error).encode())
 
@@ -91,7 +93,9 @@ def _write_to(log: Path) -> None:
         os.dup2(target, stream)
 
 
-async def _serve(place: Place, account: Account, listener: socket.socket, started: int) -> None:
+async def _serve(
+    place: Place, account: Account, lock: int, listener: socket.socket, started: int
+) -> None:
     import hypercorn.asyncio
     from hypercorn.config import Config
 
@@ -124,8 +128,22 @@ async def _serve(place: Place, account: Account, listener: socket.socket, starte
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     config.loglevel = "WARNING"
+    watching = asyncio.create_task(_end_with(place.lock, lock))
     await hypercorn.asyncio.serve(announced, config, shutdown_trigger=ending.wait)
+    watching.cancel()
     tasks.end_all(ENDING_SECONDS)
+
+
+async def _end_with(path: Path, lock: int) -> None:
+    """End at once when the lock is not there any more: nobody could tell that we are running.
+
+    Nothing is written then: the account was taken away, or is another daemon's.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        while os.path.samestat(os.fstat(lock), path.stat()):
+            await asyncio.sleep(_LOOK_SECONDS)
+    logging.getLogger("mycli").error("%s is gone: this daemon ends", path)
+    os._exit(1)
 
 
 def _assemble(place: Place, account: Account) -> tuple[Any, Any]:
@@ -133,7 +151,7 @@ def _assemble(place: Place, account: Account) -> tuple[Any, Any]:
     from mycli.local import emulator
 
     for folder in (place.scratch, place.tasks):  # what a kill left there is of no use
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
     for folder in (place.state, place.scratch, place.tasks):
         folder.mkdir(mode=0o700, exist_ok=True)
     emulator.configure(account.account_id, account.region, account.port, place.state, place.scratch)

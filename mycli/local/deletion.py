@@ -11,16 +11,25 @@ from mycli.local.resources import KINDS, Clients
 
 def delete(clients: Clients, ledger: Ledger, resource: Resource) -> None:
     """Delete one; one that is gone already is only crossed out. Raises LocalAccountError."""
+    noted = {other.id for other in ledger.resources}
+    if resource.made:
+        _delete(clients, resource, resource.id)
+    else:
+        for id in set(KINDS[resource.type].strays(clients, resource.inputs)) - noted:
+            _delete(clients, resource, id)
+    ledger.remove(resource)
+
+
+def _delete(clients: Clients, resource: Resource, id: str) -> None:
     from botocore.exceptions import ClientError
 
     kind = KINDS[resource.type]
     try:
-        kind.delete(clients, resource.id, resource.state)
+        kind.delete(clients, id, resource.state)
     except ClientError as error:
-        if kind.read(clients, resource.id, resource.state):
+        if kind.read(clients, id, resource.state):
             reason = f"{resource.title} cannot be deleted: {error}"
             raise LocalAccountError(reason, "run the same command again to go on") from None
-    ledger.remove(resource)
 
 
 def delete_all(

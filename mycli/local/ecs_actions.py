@@ -43,6 +43,7 @@ def mend(tasks: Tasks) -> None:
         "ListTaskDefinitions": _list_definitions,
         "ListTaskDefinitionFamilies": _list_families,
         "DeleteTaskDefinitions": _delete_definitions,
+        "DeleteCluster": _delete_cluster(actions["DeleteCluster"]),
         "RunTask": run,
         "StopTask": lambda request: _stop_task(tasks, request),
         "DescribeTasks": _describe_tasks(actions["DescribeTasks"]),
@@ -166,6 +167,22 @@ def _delete_definitions(request: Request) -> Any:
             ecs._task_defs.pop(key)
             ecs._tags.pop(definition["taskDefinitionArn"], None)
     return ecs.json_response({"taskDefinitions": deleted, "failures": failures})
+
+
+def _delete_cluster(delete: Action) -> Action:
+    def delete_cluster(request: Request) -> Any:
+        ecs = emulator.service("ecs")
+        name = ecs._resolve_cluster_name(request.get("cluster", "default"))
+        if any(
+            ecs._cluster_name_from_arn(task["clusterArn"]) == name
+            for task in ecs._tasks.values()
+            if task["lastStatus"] != "STOPPED"
+        ):
+            reason = "The Cluster cannot be deleted while Tasks are active."
+            raise _Refused(reason, "ClusterContainsTasksException")
+        return delete(request)
+
+    return delete_cluster
 
 
 def _run_task(tasks: Tasks, run: Action) -> Action:

@@ -19,11 +19,15 @@ from typing import Any
 
 from mycli import config
 from mycli.errors import LocalAccountError
+from mycli.local.place import damaged
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """One resource. doomed: something newer is in its place, and it goes when nothing uses it."""
+    """One resource; its id is "" from before it is made until it is known to be.
+
+    doomed: something newer is in its place, and it goes when nothing uses it.
+    """
 
     type: str
     name: str
@@ -31,6 +35,10 @@ class Resource:
     inputs: dict[str, Any]
     outputs: dict[str, Any]
     doomed: bool = False
+
+    @property
+    def made(self) -> bool:
+        return bool(self.id)
 
     @property
     def title(self) -> str:
@@ -59,7 +67,7 @@ class Ledger:
             resources = [Resource(**resource) for resource in document["resources"]]
             return cls(path, resources, document["outputs"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise LocalAccountError(f"{path} cannot be read: {error}") from None
+            raise damaged(path, error) from None
 
     @contextlib.contextmanager
     def mine(self) -> Generator[None]:

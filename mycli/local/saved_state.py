@@ -17,7 +17,8 @@ from typing import Any
 
 from mycli import config
 from mycli.local import emulator
-from mycli.local.sealing import Seal, damaged
+from mycli.local.place import damaged
+from mycli.local.sealing import Seal
 
 MAX_JOURNAL_BYTES = 16 * 1024 * 1024  # then the state is written, and it begins anew
 

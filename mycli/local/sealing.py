@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from mycli.errors import LocalAccountError
+from mycli.local.place import damaged
 
 
 class Seal:
@@ -33,12 +33,3 @@ class Seal:
             return self._fernet.decrypt(sealed)
         except InvalidToken:
             raise damaged(path, "it is damaged, or was sealed by another account") from None
-
-
-def damaged(path: Path, reason: object) -> LocalAccountError:
-    """The error for a file of the account that cannot be used any more."""
-    return LocalAccountError(
-        f"{path} cannot be read: {reason}",
-        "put it back from a backup, or begin anew: `mycli local reset` gives up the account, "
-        "with its stacks, records and logs",
-    )

@@ -20,13 +20,12 @@ from typing import IO, Any, cast
 from mycli import config
 from mycli.errors import ConfigError, LocalAccountError
 from mycli.local import account
-from mycli.local.clients import clients_of
+from mycli.local.clients import clients_of, errors_told
 from mycli.local.ledger import Ledger
 from mycli.local.place import Account, Place, place, read
 from mycli.stack import credentials, executions
 from mycli.stack.names import check_stack_name
 from orchestrator.wire import DEFAULT_IMAGE
-
 
 OnEvent = Callable[[str], None]
 
@@ -89,6 +88,7 @@ def _is_of(profile: config.Profile, stack_name: str, here: Account | None) -> bo
     return bool(ours) and profile.stack_name == stack_name
 
 
+@errors_told()
 def up(options: Options, on_event: OnEvent) -> Made:
     """Make the stack, or bring it up to date. Interrupted, it is finished by running it again."""
     check(options)

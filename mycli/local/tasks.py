@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 import subprocess
 import time
 from collections.abc import Mapping
@@ -15,6 +13,7 @@ from mycli.local import emulator, log_streams, permissions, processes, task_even
 from mycli.local.containers import Runtime
 from mycli.local.processes import CannotStart
 from mycli.local.saved_state import NOT_KEPT, Journal
+from mycli.local.trees import remove_tree
 
 MAX_STOP_SECONDS = 30  # on AWS up to 120; nobody waits that long for a process of his own
 _FORGOTTEN_AFTER_SECONDS = 3600  # ECS describes a stopped task for about an hour
@@ -62,7 +61,7 @@ class Tasks:
                     failed = f"ResourceInitializationError: {error}"
                     self._stopped(task, "TaskFailedToStart", failed)
             finally:
-                _remove(self._scratch / task_id)
+                remove_tree(self._scratch / task_id)
 
     def _run(self, task: Task, task_id: str, definition: Task, overrides: list[Task]) -> None:
         self.change(task, lastStatus="PENDING")
@@ -215,13 +214,3 @@ def _stop_seconds(task: Task) -> float:
     definition = ecs._task_defs.get(ecs._resolve_td_key(task["taskDefinitionArn"])) or {}
     declared = [c.get("stopTimeout") for c in definition.get("containerDefinitions", [])]
     return min(declared[0] if declared and declared[0] else 30, MAX_STOP_SECONDS)
-
-
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    # What is left stands in folders that nobody may write: a Go module cache is made so.
-    for parent, names, _ in os.walk(folder):
-        for path in (Path(parent, name) for name in names):
-            if not path.is_symlink():
-                path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)

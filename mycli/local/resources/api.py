@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from mycli.local.resources.kind import Clients, Kind, Properties, exists, tag_changes
+from mycli.local.resources.kind import (
+    Clients,
+    Kind,
+    Properties,
+    by_inputs,
+    exists,
+    tag_changes,
+)
 
 _GONE = "NotFoundException"
 
@@ -51,12 +58,19 @@ def _update_api(clients: Clients, id: str, old: Properties, new: Properties) -> 
     return {}
 
 
+def _apis_like(clients: Clients, inputs: Properties) -> list[str]:
+    named = {"name": inputs["name"], "tags": dict(inputs.get("tags") or {})}
+    apis = _api(clients).get_rest_apis(limit=500)["items"]
+    return [api["id"] for api in apis if {"tags": {}, **api}.items() >= named.items()]
+
+
 REST_API = Kind(
     create=_create_api,
     read=lambda clients, id, _: exists(lambda: _api(clients).get_rest_api(restApiId=id), _GONE),
     update=_update_api,
     delete=lambda clients, id, _: _api(clients).delete_rest_api(restApiId=id),
     replaced_by=frozenset({"endpointConfiguration"}),
+    strays=_apis_like,
 )
 
 
@@ -67,6 +81,12 @@ def _create_resource(clients: Clients, inputs: Properties) -> tuple[str, dict[st
     return made["id"], {"path": made["path"]}
 
 
+def _resources_like(clients: Clients, inputs: Properties) -> list[str]:
+    found = _api(clients).get_resources(restApiId=inputs["restApi"], limit=500)["items"]
+    named = {"parentId": inputs["parentId"], "pathPart": inputs["pathPart"]}
+    return [resource["id"] for resource in found if resource.items() >= named.items()]
+
+
 RESOURCE = Kind(
     create=_create_resource,
     read=lambda clients, id, state: exists(
@@ -75,6 +95,7 @@ RESOURCE = Kind(
     delete=lambda clients, id, state: _api(clients).delete_resource(
         restApiId=state["restApi"], resourceId=id
     ),
+    strays=_resources_like,
 )
 
 
@@ -97,6 +118,7 @@ METHOD = Kind(
         lambda: _api(clients).get_method(**_method(state)), _GONE
     ),
     delete=lambda clients, _, state: _api(clients).delete_method(**_method(state)),
+    strays=by_inputs,
 )
 
 
@@ -165,6 +187,7 @@ STAGE = Kind(
     update=_update_stage,
     delete=lambda clients, _, state: _api(clients).delete_stage(**_stage(state)),
     replaced_by=frozenset({"restApi", "stageName"}),
+    strays=by_inputs,
 )
 
 

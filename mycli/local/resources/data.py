@@ -9,6 +9,7 @@ from mycli.local.resources.kind import (
     Clients,
     Kind,
     Properties,
+    by_name,
     changed,
     exists,
     tag_changes,
@@ -51,6 +52,7 @@ LOG_GROUP = Kind(
     update=_update_log_group,
     delete=lambda clients, id, _: clients("logs").delete_log_group(logGroupName=id),
     replaced_by=frozenset({"name"}),
+    strays=by_name,
 )
 
 
@@ -140,6 +142,7 @@ TABLE = Kind(
     update=_update_table,
     delete=_delete_table,
     replaced_by=frozenset({"name", "hashKey", "rangeKey"}),
+    strays=by_name,
 )
 
 KINDS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from mycli.local.resources.kind import (
@@ -9,6 +10,7 @@ from mycli.local.resources.kind import (
     Clients,
     Kind,
     Properties,
+    by_inputs,
     exists,
     tag_changes,
     tag_list,
@@ -18,6 +20,17 @@ from mycli.local.resources.kind import (
 def _tags(resource_type: str, inputs: Properties) -> dict[str, Any]:
     tags = tag_list(inputs.get("tags"))
     return {"TagSpecifications": [{"ResourceType": resource_type, "Tags": tags}]} if tags else {}
+
+
+def _strays(describe: str, listed: str, id: str) -> Callable[[Clients, Properties], list[str]]:
+    """What carries the same tags: they name the stack and the resource."""
+
+    def found(clients: Clients, inputs: Properties) -> list[str]:
+        tags: Properties = inputs["tags"]
+        filters = [{"Name": f"tag:{name}", "Values": [text]} for name, text in tags.items()]
+        return [item[id] for item in getattr(clients("ec2"), describe)(Filters=filters)[listed]]
+
+    return found
 
 
 def _retag(clients: Clients, id: str, old: Properties, new: Properties) -> None:
@@ -61,6 +74,7 @@ VPC = Kind(
     update=_update_vpc,
     delete=lambda clients, id, _: clients("ec2").delete_vpc(VpcId=id),
     replaced_by=frozenset({"cidrBlock"}),
+    strays=_strays("describe_vpcs", "Vpcs", "VpcId"),
 )
 
 
@@ -91,6 +105,7 @@ INTERNET_GATEWAY = Kind(
     update=_only_tags,
     delete=_delete_gateway,
     replaced_by=frozenset({"vpcId"}),
+    strays=_strays("describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
 )
 
 
@@ -116,6 +131,7 @@ SUBNET = Kind(
     update=_only_tags,
     delete=lambda clients, id, _: clients("ec2").delete_subnet(SubnetId=id),
     replaced_by=frozenset({"vpcId", "cidrBlock", "availabilityZone"}),
+    strays=_strays("describe_subnets", "Subnets", "SubnetId"),
 )
 
 
@@ -133,6 +149,7 @@ ROUTE_TABLE = Kind(
     update=_only_tags,
     delete=lambda clients, id, _: clients("ec2").delete_route_table(RouteTableId=id),
     replaced_by=frozenset({"vpcId"}),
+    strays=_strays("describe_route_tables", "RouteTables", "RouteTableId"),
 )
 
 
@@ -169,6 +186,7 @@ ROUTE = Kind(
     update=_update_route,
     delete=lambda clients, _, state: clients("ec2").delete_route(**_route(state)),
     replaced_by=frozenset({"routeTableId", "destinationCidrBlock"}),
+    strays=by_inputs,
 )
 
 
@@ -188,10 +206,22 @@ def _is_associated(clients: Clients, id: str, state: Properties) -> bool:
     return exists(associations, "InvalidRouteTableID.NotFound")
 
 
+def _associations(clients: Clients, inputs: Properties) -> list[str]:
+    [table] = clients("ec2").describe_route_tables(RouteTableIds=[inputs["routeTableId"]])[
+        "RouteTables"
+    ]
+    return [
+        association["RouteTableAssociationId"]
+        for association in table["Associations"]
+        if association.get("SubnetId") == inputs["subnetId"]
+    ]
+
+
 ROUTE_TABLE_ASSOCIATION = Kind(
     create=_associate,
     read=_is_associated,
     delete=lambda clients, id, _: clients("ec2").disassociate_route_table(AssociationId=id),
+    strays=_associations,
 )
 
 
@@ -244,6 +274,7 @@ SECURITY_GROUP = Kind(
     update=_update_security_group,
     delete=lambda clients, id, _: clients("ec2").delete_security_group(GroupId=id),
     replaced_by=frozenset({"name", "description", "vpcId"}),
+    strays=_strays("describe_security_groups", "SecurityGroups", "GroupId"),
 )
 
 KINDS = {

@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mycli.local.resources.kind import Clients, Kind, Properties, exists, tag_changes, tag_list
+from mycli.local.resources.kind import (
+    Clients,
+    Kind,
+    Properties,
+    by_name,
+    exists,
+    tag_changes,
+    tag_list,
+)
 
 
 def _tags(inputs: Properties) -> list[Any]:
@@ -38,6 +46,7 @@ CLUSTER = Kind(
     update=_retag,
     delete=lambda clients, id, _: clients("ecs").delete_cluster(cluster=id),
     replaced_by=frozenset({"name"}),
+    strays=by_name,
 )
 
 

@@ -11,6 +11,8 @@ from mycli.local.resources.kind import (
     Clients,
     Kind,
     Properties,
+    by_inputs,
+    by_name,
     changed,
     exists,
     tag_changes,
@@ -89,6 +91,7 @@ FUNCTION = Kind(
     update=_update_function,
     delete=lambda clients, id, _: clients("lambda").delete_function(FunctionName=id),
     replaced_by=frozenset({"name"}),
+    strays=by_name,
 )
 
 
@@ -117,6 +120,7 @@ PERMISSION = Kind(
     delete=lambda clients, id, state: clients("lambda").remove_permission(
         FunctionName=state["function"], StatementId=id
     ),
+    strays=lambda _, inputs: [inputs["statementId"]],
 )
 
 
@@ -155,6 +159,7 @@ RULE = Kind(
     update=_update_rule,
     delete=lambda clients, id, _: clients("events").delete_rule(Name=id),
     replaced_by=frozenset({"name"}),
+    strays=by_name,
 )
 
 
@@ -180,6 +185,7 @@ TARGET = Kind(
         Rule=state["rule"], Ids=[state["targetId"]]
     ),
     replaced_by=frozenset({"rule", "targetId"}),
+    strays=by_inputs,
 )
 
 KINDS = {

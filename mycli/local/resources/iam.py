@@ -8,6 +8,8 @@ from mycli.local.resources.kind import (
     Clients,
     Kind,
     Properties,
+    by_inputs,
+    by_name,
     changed,
     exists,
     tag_changes,
@@ -44,6 +46,7 @@ ROLE = Kind(
     update=_update_role,
     delete=lambda clients, id, _: clients("iam").delete_role(RoleName=id),
     replaced_by=frozenset({"name"}),
+    strays=by_name,
 )
 
 
@@ -64,6 +67,7 @@ ROLE_POLICY = Kind(
     update=lambda clients, _, __, new: _put_policy(clients, new)[1],
     delete=lambda clients, _, state: clients("iam").delete_role_policy(**_named(state)),
     replaced_by=frozenset({"name", "role"}),
+    strays=by_inputs,
 )
 
 
@@ -100,6 +104,7 @@ PARAMETER = Kind(
     update=_update_parameter,
     delete=lambda clients, id, _: clients("ssm").delete_parameter(Name=id),
     replaced_by=frozenset({"name"}),
+    strays=by_name,
 )
 
 KINDS = {

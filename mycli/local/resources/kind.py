@@ -25,6 +25,8 @@ class Kind:
     update(clients, id, old state, new inputs) -> outputs; it never sees a change of `replaced_by`.
     delete(clients, id, state) -> nothing, also where it is gone already. new_first: a replacement
     is made before the old one goes, which must wait until nothing uses it any more.
+    strays(clients, inputs) -> the ids of what a create of these inputs may have made, if it was cut
+    short before anybody noted the id. (Not of what goes with another one.)
     """
 
     create: Callable[[Clients, Properties], tuple[str, dict[str, Any]]]
@@ -33,6 +35,7 @@ class Kind:
     update: Callable[[Clients, str, Properties, Properties], dict[str, Any]] | None = None
     replaced_by: frozenset[str] = frozenset()
     new_first: bool = False
+    strays: Callable[[Clients, Properties], list[str]] = lambda _clients, _inputs: []
 
     def must_replace(self, changed: frozenset[str]) -> bool:
         """Whether inputs of these names cannot change in place."""
@@ -54,6 +57,16 @@ def exists(call: Callable[[], Any], *gone: str) -> bool:
         if error.response["Error"]["Code"] in gone:
             return False
         raise
+
+
+def by_name(_: Clients, inputs: Properties) -> list[str]:
+    """The strays of a resource whose name is its id."""
+    return [inputs["name"]]
+
+
+def by_inputs(_clients: Clients, _inputs: Properties) -> list[str]:
+    """The strays of a resource that its inputs name in full: its id is not asked for."""
+    return ["stray"]
 
 
 def tag_list(tags: Mapping[str, str] | None, key: str = "Key", value: str = "Value") -> list[Any]:
