@@ -6,6 +6,7 @@ line is known to belong to the setup (the clone), to the command, or to what cam
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -18,11 +19,14 @@ Phase = Literal["setup", "output", "end"]
 PAGE_LINES = 10_000  # as many as GetLogEvents has in a page
 # What was there before comes back: lost connections are borne for so long while following.
 FOLLOWING_PATIENCE_SECONDS = 600.0
-# On AWS the log driver flushes about every 5 s, and a request costs money, and so does each second
-# of holding one: with these pauses, following costs less than half of the smallest task.
+# Following asks, and waits here: a request that the function holds keeps one of its processes from
+# others, and costs Lambda time. On AWS the log driver flushes about every 5 s, and a request costs
+# money: with these pauses, following costs less than half of the smallest task.
 PAUSES_SECONDS = (2.0, 5.0)
-# On this machine a held request is free. These are for status, and for a function that cannot hold.
 LOCAL_PAUSES_SECONDS = (0.05, 0.5)
+# Followers leave most of a busy machine to others: each waits so many times as long as its last
+# request took, but no longer than that.
+COURTESY, LONGEST_COURTESY_SECONDS = 4, 2.0
 # After such a page more is there already.
 FLOWING_LINES, FLOWING_CHARACTERS = 100, 50_000
 
@@ -90,6 +94,7 @@ class Execution:
         """
         pauses = self._pauses()
         while True:
+            asked_at = time.monotonic()
             status = self._endpoint.send(
                 wire.StatusRequest(**self._named), wire.StatusResponse, FOLLOWING_PATIENCE_SECONDS
             )
@@ -100,7 +105,7 @@ class Execution:
                     reason = status.stopped_reason or "no reason was given"
                     raise ExecutionFailed(f"{self._id} ended without an exit code: {reason}")
                 return status.exit_code
-            self._endpoint.sleep(next(pauses))
+            self._rest(next(pauses), time.monotonic() - asked_at)
 
     def logs(self, follow: bool = True) -> Iterator[str]:
         """The lines that the command printed, and nothing else.
@@ -126,7 +131,9 @@ class Execution:
         token: str | None = None
         pauses = self._pauses()
         while True:
-            page = self._page(token, hold=follow)
+            asked_at = time.monotonic()
+            page = self._page(token)
+            took = time.monotonic() - asked_at
             if page.events:
                 lines, phase, exit_code = _in_phases(page.events, self.id, phase)
                 if exit_code is not None:
@@ -141,35 +148,30 @@ class Execution:
             if not follow and page.next_token in (None, token):
                 return
             token = page.next_token or token
-            if follow and not _is_flowing(page, self._is_here):
-                self._endpoint.sleep(next(pauses))
+            if follow and not _is_flowing(page):
+                self._rest(next(pauses), took)
 
-    def _page(self, token: str | None, hold: bool) -> wire.LogsResponse:
+    def _page(self, token: str | None) -> wire.LogsResponse:
         request = wire.LogsRequest(
-            **self._named,
-            next_token=token,
-            wait_seconds=wire.MAX_WAIT_SECONDS if hold and self._is_here else 0,
-            limit=PAGE_LINES,
+            **self._named, next_token=token, wait_seconds=0, limit=PAGE_LINES
         )
         is_there = token is not None or self.started is not None
         patience = FOLLOWING_PATIENCE_SECONDS if is_there else PATIENCE_SECONDS
         return self._endpoint.send(request, wire.LogsResponse, patience)
 
-    @property
-    def _is_here(self) -> bool:
-        return self._endpoint.profile.is_loopback
+    def _rest(self, pause: float, took: float) -> None:
+        self._endpoint.sleep(max(pause, min(COURTESY * took, LONGEST_COURTESY_SECONDS)))
 
     def _pauses(self) -> Iterator[float]:
         """Seconds to wait before asking again: longer each time that there is nothing new."""
-        pause, longest = LOCAL_PAUSES_SECONDS if self._is_here else PAUSES_SECONDS
+        here = self._endpoint.profile.is_loopback
+        pause, longest = LOCAL_PAUSES_SECONDS if here else PAUSES_SECONDS
         while True:
             yield pause
             pause = min(pause * 1.5, longest)
 
 
-def _is_flowing(page: wire.LogsResponse, is_here: bool) -> bool:
-    if is_here:
-        return bool(page.events)
+def _is_flowing(page: wire.LogsResponse) -> bool:
     characters = sum(len(event.message) for event in page.events)
     return len(page.events) >= FLOWING_LINES or characters >= FLOWING_CHARACTERS
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -128,7 +129,23 @@ def test_a_forged_marker_ends_the_following_only(
 def test_an_empty_page_is_not_the_end(endpoint: FakeEndpoint, execution_of: Follow) -> None:
     endpoint.has_log([], output_of([])[:2], [], [], ["one"], [], [end_marker(ID, 0)])
     assert list(execution_of(ID).logs()) == ["one"]
-    assert all(asked["wait_seconds"] == 5 for asked in endpoint.asked("logs"))
+    # A request that is held keeps a process of the function from others.
+    assert all(asked["wait_seconds"] == 0 for asked in endpoint.asked("logs"))
+
+
+def test_a_follower_of_a_busy_machine_asks_less_often(endpoint: FakeEndpoint) -> None:
+    slept: list[float] = []
+    pages = [output_of(["one"])[:3], ["two"], ["three"], [end_marker(ID, 0)]]
+
+    def busy(request: Mapping[str, Any]) -> Answer:
+        time.sleep(0.1)
+        return Answer(log_page(pages, int(request.get("next_token") or 0), 0))
+
+    endpoint.runs("logs", busy)
+    with contextlib.closing(Endpoint(endpoint.profile, sleep=slept.append)) as opened:
+        assert list(Execution(opened, ID).logs()) == ["one", "two", "three"]
+    assert len(slept) == 3
+    assert min(slept) >= 0.4
 
 
 def test_without_following_it_ends_where_the_token_stays(

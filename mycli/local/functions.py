@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import threading
 from pathlib import Path
+from typing import Any
 
 from mycli.local import emulator
 
 # What Lambda's Python has besides its standard library. All else must be in the zip.
 _PROVIDED = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
+
+# How many processes a function has at most; a request that finds none free waits for one.
+_PROCESSES = 8
 
 # Put in front of the emulator's own worker script, which sets the function's variables afterwards.
 _ONLY_WHAT_LAMBDA_HAS = """
@@ -44,3 +49,20 @@ def mend(provided: Path) -> None:
     runtime.Worker._drain_stderr_bounded = functools.partialmethod(
         runtime.Worker._drain_stderr_bounded, first_line_wait=0.002
     )
+    _share_processes(emulator.service("lambda_svc"))
+
+
+def _share_processes(lambdas: Any) -> None:
+    """The emulator starts a process for each request at once: a hundred for a hundred followers."""
+    acquire, release = lambdas.acquire_worker, lambdas.release_worker
+    free = threading.BoundedSemaphore(_PROCESSES)
+
+    def acquire_worker(*function: Any, **options: Any) -> Any:
+        free.acquire()
+        return acquire(*function, **options)
+
+    def release_worker(worker: Any) -> None:  # None where it was lost
+        release(worker)
+        free.release()
+
+    lambdas.acquire_worker, lambdas.release_worker = acquire_worker, release_worker
