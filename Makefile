@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test soak format lock clean
+.PHONY: setup demo test soak aws-smoke format lock clean
 
 # Compiled here, because a command line that compiles itself at each start is slow.
 .venv/.ready: constraints.txt pyproject.toml
@@ -29,6 +29,10 @@ test: setup
 # The long runs: some tens of minutes. Each has a short one in `make test`.
 soak: setup
 	$(BIN)/pytest -m soak
+
+# On real AWS, with your credentials: says what it costs and asks first, and destroys what it makes.
+aws-smoke: setup
+	@$(BIN)/python -m tests.aws_smoke
 
 format: setup
 	$(BIN)/ruff check --fix .
