@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
+from mycli.local.containers import find_engine
+from tests.e2e import test_container
 from tests.e2e.conftest import Machine
 from tests.git_server import make_repository, serve
 
@@ -156,3 +158,33 @@ def test_another_user_sees_no_secret_and_gets_no_answer(careless: Machine, tmp_p
     assert seen["folders"] == [str(user.home), str(temporary)], "their names only"
     assert answers == [403, 403, 403, 403, 401]
     assert list(temporary.iterdir()) == []
+
+
+@pytest.fixture
+def image() -> Iterator[str]:
+    if find_engine() is None or test_container.BUSYBOX is None:
+        pytest.skip("neither Docker nor Podman answers, or there is no busybox")
+    engine, name = str(find_engine()), f"localhost/mycli-test-other-user:{os.getpid()}"
+    tar = test_container.root_filesystem()
+    subprocess.run([engine, "import", "-", name], input=tar, capture_output=True, check=True)
+    yield name
+    subprocess.run([engine, "rmi", "--force", name], capture_output=True, check=True)
+
+
+def test_another_user_sees_no_secret_of_a_container(careless: Machine, image: str) -> None:
+    """The engine's own commands are processes like any other, with arguments for all to read."""
+    token, value = f"glpat-{secrets.token_hex(16)}", f"value-{secrets.token_hex(16)}"
+    user = Machine(careless.home, careless.folder, {**careless.env, "OF_USER": value})
+    init = ("init", "--local", "--force", "--runtime", "container", "--image", image)
+    made = user.run(*init, "--gitlab-token-file", "-", stdin=token)
+    assert made.code == 0, made
+    with spied_on([token, value], user.home) as seen:
+        ran = user.run(
+            "exec", "-f", "--skip-git", "--env", "OF_USER", 'echo "${#OF_USER}"; sleep 1'
+        )
+        assert (ran.code, ran.out) == (0, f"{len(value)}\n"), ran
+        url = "https://127.0.0.1:1/x.git"  # with the token: there is no git in this image
+        assert user.run("exec", "-f", "--repo", url, "true").code == 125
+    assert seen["looks"] > 10
+    assert seen["processes"] == []
+    assert seen["files"] == []
