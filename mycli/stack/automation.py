@@ -9,17 +9,19 @@ print(made.outputs.api_endpoint, made.api_key)
 from __future__ import annotations
 
 import contextlib
+import difflib
 import functools
 import os
 import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mycli import config
-from mycli.errors import StackError, StackLocked
+from mycli.errors import Lock, StackError, StackLocked
 from mycli.stack.credentials import CREDENTIALS
 from mycli.stack.names import check_stack_name
+from mycli.stack.refusals import explained
 from mycli.stack.results import (
     Caller,
     Changes,
@@ -35,13 +37,14 @@ from mycli.stack.results import (
 if TYPE_CHECKING:
     from mycli.stack.deployment import Deployment, Snapshot
     from mycli.stack.inputs import Inputs
-    from mycli.stack.progress import Progress
-    from mycli.stack.state import Backend
+    from mycli.stack.invocation import Engine
+    from mycli.stack.state import Backend, Place
 
 __all__ = [
     "Caller",
     "Changes",
     "Destroyed",
+    "Lock",
     "OnEvent",
     "Outputs",
     "Preview",
@@ -52,6 +55,8 @@ __all__ = [
 ]
 
 DEFAULT_REGION = "us-east-2"
+
+_Done = TypeVar("_Done")
 
 
 def _quiet(_: str) -> None:
@@ -80,112 +85,116 @@ class Stack:
 
     @functools.cached_property
     def region(self) -> str:
-        return (
-            self._region
-            or os.environ.get("AWS_REGION")
-            or self._session.region_name
-            or DEFAULT_REGION
-        )
+        named = self._region or os.environ.get("AWS_REGION")
+        return named or self._session.region_name or DEFAULT_REGION
 
+    @explained()
     def caller(self) -> Caller:
         """Who the AWS credentials are of. Raises AwsCredentialsError where AWS takes none."""
-        who = self._clients("sts").get_caller_identity()
+        from botocore.exceptions import EndpointConnectionError
+
+        try:
+            who = self._clients("sts").get_caller_identity()
+        except EndpointConnectionError:
+            self._check_region()
+            raise
         return Caller(account=who["Account"], arn=who["Arn"], region=self.region)
 
+    @explained()
     def outputs(self) -> Outputs | None:
         """None: there is no such stack, or it was never finished."""
         known = self._known()
         return Outputs.read(known.outputs) if known else None
 
+    @explained()
     def has_key(self) -> bool:
         """Whether the stack has an API key, and an up without one keeps it."""
         known = self._known()
         return bool(known and known.outputs.get("api_key_hash"))
 
+    @explained()
     def preview(self, settings: Settings | None = None, on_event: OnEvent = _quiet) -> Preview:
-        """What an up would do; nothing of the stack is made."""
+        """What an up would do. Nothing is made, not even the place of the state."""
         from mycli.stack.progress import Progress
 
-        with self._prepared(settings or Settings(), on_event) as (deployment, _, inputs):
+        with self._prepared(settings or Settings(), on_event, make=False) as (there, _, inputs):
             progress = Progress(on_event, inputs.secrets)
-            deployment.preview(_program(inputs), progress)
+            there.preview(_program(inputs), progress)
         return Preview(changes=progress.changes, steps=progress.steps)
 
+    @explained()
     def up(self, settings: Settings | None = None, on_event: OnEvent = _quiet) -> Up:
         """Make the stack, or bring it up to date. Interrupted, it is finished by running it again.
 
-        Whatever is not chosen stays as the stack has it, whichever machine made it.
+        Whatever is not chosen stays as the stack has it, whichever machine made it. All that can be
+        checked is, before anything is made in the account. Raises UsageError for settings that
+        cannot be.
         """
         from mycli.stack import executions
         from mycli.stack.progress import Progress
 
-        with self._prepared(settings or Settings(), on_event) as (deployment, known, inputs):
-            if known.pending:
-                self._operate(deployment, _heal, on_event)
+        with self._prepared(settings or Settings(), on_event, make=True) as (there, known, inputs):
+            self._settle(there, known, on_event)
             progress = Progress(on_event, inputs.secrets)
-            said = self._operate(
-                deployment, lambda it, _: it.up(_program(inputs), progress), on_event
-            )
+            said = _alone(there, lambda: there.up(_program(inputs), progress), on_event)
         outputs = Outputs.read(said)
         if not outputs:
             raise StackError("the stack says too little of itself", "this is a fault of mycli")
         executions.accept_new(self._clients("dynamodb"), outputs.table)
         return Up(outputs=outputs, changes=progress.changes, api_key=inputs.api_key)
 
+    @explained()
     def update_function(self, on_event: OnEvent = _quiet) -> Changes:
         """Replace the function's code by this version's, and change nothing else."""
         from mycli.stack.progress import Progress
 
-        with self._prepared(Settings(), on_event) as (deployment, known, inputs):
-            targets = [urn for urn in known.resources if ":Function::" in urn]
-            if not targets:
-                raise self._none()
+        if not self.outputs():
+            raise self._none()
+        with self._prepared(Settings(), on_event, make=True) as (there, known, inputs):
+            self._settle(there, known, on_event)
+            only = [urn for urn in known.resources if "::aws:lambda/function:Function::" in urn]
             progress = Progress(on_event, inputs.secrets)
-            self._operate(
-                deployment,
-                lambda it, _: it.up(_program(inputs), progress, target=targets),
-                on_event,
-            )
+            _alone(there, lambda: there.up(_program(inputs), progress, target=only), on_event)
         return progress.changes
 
+    @explained()
     def refresh(self, on_event: OnEvent = _quiet) -> Changes:
-        """Bring the state in line with the account; how many resources differed (drift)."""
+        """Bring the state in line with the account: how many resources are gone or differ (drift).
+
+        The next up makes of them what they should be.
+        """
         from mycli.stack.progress import Progress
 
-        with self._opened(on_event) as deployment:
-            if not deployment or not deployment.snapshot():
-                raise self._none()
+        with self._opened(on_event) as (there, known):
+            self._settle(there, known, on_event)
             progress = Progress(on_event)
-            self._operate(deployment, lambda it, _: it.refresh(progress), on_event)
+            _alone(there, lambda: there.refresh(progress), on_event)
         return progress.changes
 
+    @explained()
     def destroy(self, on_event: OnEvent = _quiet) -> Destroyed:
         """Destroy the stack. Interrupted, it is finished by running it again.
 
         New executions are refused and running tasks stopped first. Needs nothing of this machine
-        but the state, and neither the function nor the API. The bucket of the state goes with its
-        last stack.
+        but the state, and neither the function nor the API. What mycli made for the state goes with
+        its last stack.
         """
         from mycli.stack import task_definitions
         from mycli.stack.leftovers import find_leftovers
         from mycli.stack.progress import Progress
 
         ecs = self._clients("ecs")
-        with self._opened(on_event) as deployment:
-            known = deployment.snapshot() if deployment else None
-            if not deployment or not known:
-                raise self._none()
-            if known.pending:
-                self._operate(deployment, _heal, on_event)
+        with self._opened(on_event) as (there, known):
+            self._settle(there, known, on_event)
             tasks = self._end_executions(known, on_event)
             definitions = task_definitions.prune(ecs, self.name, on_event)
             progress = Progress(on_event)
-            self._operate(deployment, lambda it, _: it.destroy(progress), on_event)
+            _alone(there, lambda: there.destroy(progress), on_event)
             # What deleting the template left of it: the provider only deregisters.
             definitions += task_definitions.prune(ecs, self.name, on_event)
             leftovers = find_leftovers(self._clients, self.name)
-            deployment.remove()
-            state_removed = not deployment.any_stacks() and self._remove_state()
+            there.remove()
+            state_removed = not there.any_stacks() and self._place.remove()
         return Destroyed(
             resources=progress.changes.deleted,
             tasks=tasks,
@@ -194,13 +203,20 @@ class Stack:
             state_removed=state_removed,
         )
 
-    def unlock(self) -> None:
-        """Clear the lock of whoever is changing the stack: only when he is no more."""
-        with self._opened(_quiet) as deployment:
-            if not deployment:
-                raise self._none()
-            deployment.cancel()
+    @explained()
+    def lock(self) -> Lock | None:
+        """Who is changing the stack now, or was when he was killed. None also where the backend of
+        a URL does not say it: then the next change raises StackLocked.
+        """
+        return self._place.lock(self.name)
 
+    @explained()
+    def unlock(self) -> None:
+        """Clear the lock, whoever holds it: only when he is no more."""
+        with self._opened(_quiet) as (there, _):
+            there.cancel()
+
+    @explained()
     def running_executions(self) -> int:
         """How many tasks a destroy would stop."""
         from mycli.stack import executions
@@ -224,86 +240,124 @@ class Stack:
 
     @contextlib.contextmanager
     def _prepared(
-        self, settings: Settings, on_event: OnEvent
+        self, settings: Settings, on_event: OnEvent, *, make: bool
     ) -> Generator[tuple[Deployment, Snapshot, Inputs]]:
-        """All that can be done before anything is made in the account."""
-        from mycli.stack import package
+        """All that can be found out and checked; with `make`, then the place of the state."""
+        from mycli.stack import engine, package, state, taken
         from mycli.stack.deployment import Snapshot
         from mycli.stack.inputs import choose, kept_credentials
 
         self.caller()
+        found = engine.find(on_event)
+        engine.provide_plugin(found, on_event)
         bcrypt = package.function_bcrypt(config.home() / "cache", on_event)
-        with self._opened(on_event, make=True) as deployment:
-            if not deployment:
+        with tempfile.TemporaryDirectory(prefix="mycli-") as name:
+            folder = Path(name)
+            backend = self._place.find()
+            there = backend and self._deployment(backend, found, folder / "work")
+            known = (there and there.snapshot()) or Snapshot()
+            kept = self._read_credentials(kept_credentials(known, settings), on_event)
+            package.build(folder / "function.zip", bcrypt)
+            inputs = choose(settings, known, kept, str(folder / "function.zip"))
+            if not known.resources and not known.unsettled:
+                taken.check_free(self._clients, self.name, self.region)
+                backend = self._place.make() if make else state.passing(folder / "state")
+                there = self._deployment(backend, found, folder / "new")
+                there.create()
+            if not there:
                 raise self._none()
-            known = deployment.snapshot() or Snapshot({}, {}, [])
-            kept = self._read_credentials(kept_credentials(known, settings))
-            with tempfile.TemporaryDirectory(prefix="mycli-") as folder:
-                function_zip = Path(folder) / "function.zip"
-                package.build(function_zip, bcrypt)
-                inputs = choose(settings, known, kept, str(function_zip))
-                deployment.create()
-                yield deployment, known, inputs
+            yield there, known, inputs
 
     def _known(self) -> Snapshot | None:
-        with self._opened(_quiet) as deployment:
-            return deployment.snapshot() if deployment else None
+        from mycli.stack import engine
+
+        if not (backend := self._place.find()):
+            return None
+        with tempfile.TemporaryDirectory(prefix="mycli-") as folder:
+            return self._deployment(backend, engine.find(_quiet), Path(folder)).snapshot()
 
     @contextlib.contextmanager
-    def _opened(self, on_event: OnEvent, *, make: bool = False) -> Generator[Deployment | None]:
-        """None where there is no state of any stack."""
+    def _opened(self, on_event: OnEvent) -> Generator[tuple[Deployment, Snapshot]]:
+        """The stack that is there. Raises StackError where there is none."""
         from mycli.stack import engine
+
+        self.caller()
+        if not (backend := self._place.find()):
+            self._place.remove()  # what a destroy that was interrupted has left of it
+            raise self._none()
+        found = engine.find(on_event)
+        engine.provide_plugin(found, on_event)
+        with tempfile.TemporaryDirectory(prefix="mycli-") as folder:
+            there = self._deployment(backend, found, Path(folder))
+            if not (known := there.snapshot()):
+                if not there.any_stacks():
+                    self._place.remove()
+                raise self._none()
+            yield there, known
+
+    def _settle(self, there: Deployment, known: Snapshot, on_event: OnEvent) -> None:
+        """Put in order what an engine that was killed has left half-done."""
+        from mycli.stack import recovery
+        from mycli.stack.progress import Progress
+
+        if not known.unsettled:
+            return
+        on_event("An earlier run was killed: looking at what it had begun")
+
+        def settle() -> None:
+            ids = set(known.resources.values())
+            for kind, inputs in known.begun:
+                if recovery.take_back(self._clients, kind, dict(inputs), self.name, ids):
+                    on_event(f"Taken back: {kind.rpartition(':')[2]} that was just being made")
+            there.refresh(Progress(on_event), clear_pending_creates=True)
+
+        _alone(there, settle, on_event)
+
+    def _deployment(self, backend: Backend, found: Engine, folder: Path) -> Deployment:
         from mycli.stack.deployment import Deployment
 
-        found = engine.find(on_event)
-        backend = self._backend(make)
-        if not backend:
-            yield None
-            return
-        with tempfile.TemporaryDirectory(prefix="mycli-") as folder:
-            yield Deployment(self.name, self.region, backend, found, Path(folder))
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return Deployment(self.name, self.region, backend, found, folder)
 
-    def _backend(self, make: bool) -> Backend | None:
+    @functools.cached_property
+    def _place(self) -> Place:
         from mycli.stack import state
+        from mycli.stack.state_bucket import Bucket
 
         if self.state == "file":
-            return state.make_file() if make else state.find_file()
-        raise StackError("not yet")
+            return state.Folder()
+        if self.state:
+            return state.Address(self.state, self._clients)
+        caller = self.caller()
+        partition = caller.arn.split(":")[1]
+        return Bucket(
+            self._clients, account=caller.account, region=self.region, partition=partition
+        )
 
-    def _remove_state(self) -> bool:
-        from mycli.stack import state
-
-        if self.state == "file":
-            state.remove_file()
-            return True
-        return False
-
-    def _read_credentials(self, kinds: list[str]) -> dict[str, str]:
+    def _read_credentials(self, kinds: list[str], on_event: OnEvent) -> dict[str, str]:
         ssm, found = self._clients("ssm"), dict[str, str]()
         for credential in CREDENTIALS:
             if credential.kind in kinds:
                 name = credential.parameter(self.name)
-                answer = ssm.get_parameter(Name=name, WithDecryption=True)
-                found[credential.kind] = answer["Parameter"]["Value"]
+                try:
+                    answer = ssm.get_parameter(Name=name, WithDecryption=True)
+                except ssm.exceptions.ParameterNotFound:
+                    on_event(f"The {credential.title} is gone from {name}: the stack is without it")
+                else:
+                    found[credential.kind] = answer["Parameter"]["Value"]
         return found
 
-    def _operate(
-        self,
-        deployment: Deployment,
-        act: Callable[[Deployment, OnEvent], Any],
-        on_event: OnEvent,
-    ) -> Any:
-        """Do it; a lock that a dead process of this machine has left is cleared first."""
-        from mycli.stack import state
-
-        try:
-            return act(deployment, on_event)
-        except StackLocked as locked:
-            if not state.is_dead(locked.lock):
-                raise
-            on_event(f"Clearing the lock of a process that is no more: {locked.lock.owner}")
-            deployment.cancel()
-            return act(deployment, on_event)
+    def _check_region(self) -> None:
+        session = self._session
+        known = [
+            region
+            for partition in session.get_available_partitions()
+            for region in session.get_available_regions("sts", partition)
+        ]
+        if self.region not in known:
+            near = difflib.get_close_matches(self.region, known, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else "for example: us-east-2"
+            raise StackError(f"there is no AWS region {self.region}", hint)
 
     def _none(self) -> StackError:
         return StackError(
@@ -312,6 +366,7 @@ class Stack:
         )
 
     @functools.cached_property
+    @explained()
     def _session(self) -> Any:
         import boto3
 
@@ -323,16 +378,22 @@ class Stack:
         return functools.cache(functools.partial(self._session.client, region_name=self.region))
 
 
+def _alone(there: Deployment, act: Callable[[], _Done], on_event: OnEvent) -> _Done:
+    """Do it; a lock that a dead process of this machine has left is cleared first."""
+    from mycli.stack import state
+
+    try:
+        return act()
+    except StackLocked as locked:
+        if not state.is_dead(locked.lock):
+            raise
+        on_event(f"Clearing the lock of a process that is no more: {locked.lock.owner}")
+        there.cancel()
+        return act()
+
+
 def _program(inputs: Inputs) -> Callable[[], None]:
     from mycli.stack.deployment import configured
     from mycli.stack.program import program
 
     return configured(program, inputs.values, inputs.secret_names)
-
-
-def _heal(deployment: Deployment, on_event: OnEvent) -> None:
-    """Settle what was being made when an engine was killed."""
-    from mycli.stack.progress import Progress
-
-    progress: Progress = Progress(on_event)
-    deployment.refresh(progress, clear_pending_creates=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,12 +31,14 @@ Program = Callable[[], None]
 class Snapshot:
     """A stack's state. outputs: secrets in clear. resources: id by URN, the engine's own left out.
 
-    pending: URNs of what was being made when the engine was killed.
+    begun: what was being made when an engine was killed, the type and the inputs of each.
+    unsettled: whether one was killed at all.
     """
 
-    outputs: dict[str, Any]
-    resources: dict[str, str]
-    pending: list[str]
+    outputs: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    resources: Mapping[str, str] = field(default_factory=dict[str, str])
+    begun: Sequence[tuple[str, Mapping[str, Any]]] = field(default=(), repr=False)
+    unsettled: bool = False
 
 
 class Deployment:
@@ -78,8 +80,12 @@ class Deployment:
             elif not resource["type"].startswith("pulumi:"):
                 resources[resource["urn"]] = resource.get("id", "")
         operations = cast("list[dict[str, Any]]", exported.get("pending_operations") or [])
-        pending = [o["resource"]["urn"] for o in operations if o["type"] == "creating"]
-        return Snapshot(outputs, resources, pending)
+        begun = [
+            (operation["resource"]["type"], _in_clear(operation["resource"].get("inputs") or {}))
+            for operation in operations
+            if operation["type"] == "creating"
+        ]
+        return Snapshot(outputs, resources, begun, bool(operations))
 
     def create(self) -> None:
         """Add the stack to the backend, if it is not there yet."""
@@ -162,8 +168,9 @@ def explained(progress: Progress | None = None) -> Generator[None]:
         said = str(error).partition("\n stderr: ")[2].strip()
         if isinstance(error, ConcurrentUpdateError):
             lock = parse_lock(said)
+            since = f" since {lock.taken_at:%Y-%m-%d %H:%M:%S %Z}" if lock.taken_at else ""
             raise StackLocked(
-                f"the stack is being changed by {lock.owner}",
+                f"the stack is being changed by {lock.owner}{since}",
                 "wait for it; if it is no more: --unlock",
                 lock,
             ) from None
@@ -172,13 +179,14 @@ def explained(progress: Progress | None = None) -> Generator[None]:
 
 def _failed(progress: Progress | None, said: str) -> StackError:
     failures = progress.failures if progress else []
-    for failure in failures:
-        if failure.title:
-            refusal = refusals.explain(failure.words)
-            return StackError(f"{failure.title}: {refusal.message}", refusal.hint)
-    words = failures[0].words if failures else said
-    refusal = refusals.explain(progress.hide(words) if progress else words)
-    return StackError(refusal.message, refusal.hint)
+    of_resources = [failure for failure in failures if failure.title]
+    if progress:
+        for title, words in of_resources[1:]:
+            progress.tell(f"{title}: {refusals.explain(words).message}")
+        said = progress.hide(said)
+    for title, words in of_resources[:1] or failures[:1]:
+        return refusals.explain(words).error(title)
+    return refusals.explain(said).error()
 
 
 def _in_clear(value: Any) -> Any:

@@ -36,3 +36,7 @@ def find(on_event: OnEvent) -> Engine:
         [command, "version"], text=True, env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "1"}
     )
     return Engine(command, VersionInfo.parse(said.strip().removeprefix("v")))
+
+
+def provide_plugin(engine: Engine, on_event: OnEvent) -> None:
+    pass

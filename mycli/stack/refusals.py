@@ -27,7 +27,7 @@ _SAID = (
     re.compile(
         r"operation error (?P<service>[\w ]+): (?P<operation>\w+), .*?"
         r"(?:api error |RequestID: [^,]*, (?:HostID: [^,]*, )?)"
-        r"(?P<code>[A-Z][\w.]+): (?P<words>.*)",
+        r"(?P<code>(?!HostID)[A-Z][\w.]+): (?P<words>.*)",
         re.DOTALL,
     ),
     re.compile(r"\b(?P<code>[A-Z]\w*(?:\.\w+)?): (?P<words>[A-Z].*)", re.DOTALL),
@@ -154,7 +154,7 @@ _ROWS = (
     ),
 )
 _DENIED = re.compile(
-    r"AccessDenied\w*|UnauthorizedOperation|AuthorizationError\w*|NotAuthorized\w*|403"
+    r"AccessDenied\w*|UnauthorizedOperation|AuthorizationError\w*|NotAuthorized\w*|Forbidden|403"
 )
 _EXPLICIT = re.compile(r"explicit deny(?: in an? ([\w -]+?policy|permissions boundary))?")
 

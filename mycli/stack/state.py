@@ -126,6 +126,12 @@ class Address:
         return None  # the engine will say it
 
 
+def passing(folder: Path) -> Backend:
+    """A backend for once, in a folder that goes."""
+    folder.mkdir(mode=0o700)
+    return Backend(url=f"file://{folder}", passphrase=draw_passphrase())
+
+
 def _given_passphrase(url: str) -> str | None:
     scheme = urlsplit(url).scheme
     if scheme in ("http", "https"):

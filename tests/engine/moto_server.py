@@ -22,6 +22,8 @@ import boto3
 from botocore.awsrequest import AWSPreparedRequest, HeadersDict
 from botocore.config import Config
 from moto.core.models import botocore_stubber
+from moto.iam.access_control import PermissionResult
+from moto.s3.models import FakeBucket
 
 REGION = "us-east-2"
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
@@ -34,6 +36,15 @@ def without_validator() -> None:
     validator = "openapi_spec_validator"
     for name in (validator, f"{validator}.validation", f"{validator}.validation.exceptions"):
         sys.modules.setdefault(name, MagicMock())
+
+
+def without_bucket_policies() -> None:
+    """moto reads a bucket's policy without its conditions: "never without TLS" would be "never"."""
+
+    def neutral(self: FakeBucket, action: str, resource: str) -> PermissionResult:
+        return PermissionResult.NEUTRAL
+
+    FakeBucket.get_permission = neutral
 
 
 class Seen:
@@ -55,6 +66,7 @@ class MotoServer:
 
     def __init__(self) -> None:
         without_validator()
+        without_bucket_policies()
         self.account_id = f"{secrets.randbelow(9 * 10**11) + 10**11}"
         self.on_request: Spoil = lambda _: None
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))

@@ -117,6 +117,14 @@ def provider(what: str, service: str, operation: str, status: int, said: str) ->
             id="denied by S3, which names no action",
         ),
         pytest.param(
+            "error: read .pulumi/meta.yaml: blob (key) (code=Unknown): operation error S3: "
+            f"GetObject, https response error StatusCode: 403, {ID}, HostID: f0UK/OR7afx=, "
+            "api error Forbidden: Forbidden",
+            "you have no permission for GetObject: Forbidden",
+            "mycli init --print-policy",
+            id="denied by S3 to the engine",
+        ),
+        pytest.param(
             provider(
                 "creating IAM Role (mycli-lambda-role)",
                 "IAM",
