@@ -249,9 +249,12 @@ def read_file(path: Path) -> dict[str, Any]:
             raise ConfigError(what, "write the name in quotes")
         if not isinstance(value, str):
             line = line_of(path, "env", name)
-            quoted = "" if value is None else _as_written(value)
+            # What else stands there, a number for one, may be secret, and errors end up in logs.
+            is_told = isinstance(value, bool | None)
+            quoted = "" if value is None else _as_written(value) if is_told else "..."
+            what = f"{_as_written(value)}, not text" if is_told else "not text"
             raise ConfigError(
-                f"{path}:{line}: env: {name} is {_as_written(value)}, not text",
+                f"{path}:{line}: env: {name} is {what}",
                 f'write the value in quotes: {name}: "{quoted}"',
             )
     return values
