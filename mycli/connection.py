@@ -100,9 +100,8 @@ def check(profile: Profile) -> None:
         address, usable = urlsplit(""), False
     usable = usable and address.scheme in ("http", "https") and bool(address.hostname)
     if not usable or "@" in address.netloc:
-        raise ConfigError(
-            f"{profile.api_endpoint!r} is no endpoint", "it looks like https://…/prod/execute"
-        )
+        _, _, shown = profile.api_endpoint.rpartition("@")  # a password may stand before it
+        raise ConfigError(f"{shown!r} is no endpoint", "it looks like https://…/prod/execute")
     if address.scheme == "http" and not profile.is_loopback:
         raise ConfigError(
             f"{profile.api_endpoint} is not https: the API key would cross the network in clear",

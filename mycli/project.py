@@ -240,9 +240,8 @@ def read_file(path: Path) -> dict[str, Any]:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             quote = "; write it in quotes" if kind is str else ""
             where = f"{path}:{line_of(path, key)}"
-            raise ConfigError(
-                f"{where}: {key} is {_as_written(value)}", f"it must be {allowed}{quote}"
-            )
+            told = "none" if key == "env" else _as_written(value)  # no value of a variable
+            raise ConfigError(f"{where}: {key} is {told}", f"it must be {allowed}{quote}")
     for name, value in values.get("env", {}).items():
         if not isinstance(name, str):  # YAML takes a bare YES or ON for a boolean
             what = f"{path}:{line_of(path, 'env')}: env: the name {_as_written(name)} is not text"

@@ -13,7 +13,7 @@ import pytest
 from mycli import config
 from mycli.config import Profile
 from mycli.endpoint import Endpoint
-from mycli.errors import EndpointError, MycliError
+from mycli.errors import ConfigError, EndpointError, MycliError
 from orchestrator.wire import StatusRequest, StatusResponse, begin_marker, end_marker
 from tests.conftest import Mycli
 from tests.fake_endpoint import (
@@ -173,3 +173,10 @@ def test_whatever_a_stranger_says_is_no_proof(answer: bytes) -> None:
     assert heard
     assert all(said.startswith(b"GET /_mycli/prove?nonce=") for said in heard)
     assert KEY.encode() not in b"".join(heard)
+
+
+def test_a_password_in_an_address_is_not_told() -> None:
+    profile = Profile(api_endpoint="https://user:password@example.com/execute", api_key=KEY)
+    with pytest.raises(ConfigError, match=r"example\.com/execute' is no endpoint") as caught:
+        Endpoint(profile)
+    assert "password" not in caught.value.message + caught.value.hint

@@ -235,7 +235,7 @@ def test_an_unknown_key_is_named_with_the_nearest_right_one(tmp_path: Path) -> N
         ("timeout: 5 m", ":1: timeout is 5 m", "5m"),
         ("timeout: true", ":1: timeout is true", "seconds"),
         ("skip_git: 'yes'", ":1: skip_git is yes", "true or false"),
-        ("env: [A=1]", ":1: env is", "mapping"),
+        ("env: [A=1]", ":1: env is none", "mapping"),
         ("env:\n  A: x\n  PIN: 1", ":3: env: PIN is not text", 'PIN: "..."'),
         ("env:\n  Y: yes", ":2: env: Y is true, not text", "quotes"),
         ("env:\n  YES: 'x'", ":1: env: the name true is not text", "quotes"),
