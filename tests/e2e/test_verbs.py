@@ -105,3 +105,22 @@ def test_configure_checks_the_key_before_it_saves(machine: Machine, tmp_path: Pa
     assert right.code == 0, right
     assert reached["MYCLI_API_KEY"] not in right.out + right.err
     assert other.follow("echo configured").out == "configured\n"
+
+
+def test_doctor_finds_a_stack_on_this_machine_well(machine: Machine) -> None:
+    told = machine.json("doctor")
+    assert told["healthy"] is True
+    verdicts = {check["check"]: check["verdict"] for check in told["checks"]}
+    looked_at = {"configuration", "account", "runtime", "API key", "function"}
+    assert verdicts == dict.fromkeys(looked_at, "ok"), told
+
+
+def test_doctor_says_that_the_account_has_stopped(machine: Machine) -> None:
+    machine.run("local", "stop")
+    try:
+        ran = machine.run("doctor")
+    finally:
+        machine.run("local", "start")
+    assert ran.code == 1
+    assert "✗ account: the account on this machine is stopped\n    `mycli local start`" in ran.out
+    assert machine.run("doctor").code == 0
