@@ -113,9 +113,9 @@ def key(profile: config.Profile) -> Finding:
 
 def engine() -> Finding:
     """The Pulumi engine that init would use. Nothing is installed."""
-    from mycli.stack.engine import pulumi_home
+    from mycli.stack.engine import own_engine, pulumi_home
 
-    own = pulumi_home() / "bin" / "pulumi"
+    own = own_engine() / "bin" / "pulumi"
     command = shutil.which("pulumi") or (str(own) if own.exists() else None)
     if command is None:
         hint = "`mycli init` installs it; only init, update and destroy need it"
