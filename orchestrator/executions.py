@@ -88,7 +88,7 @@ def _repeat(runtime: Runtime, request: ExecRequest, execution_id: str) -> ExecRe
         reason = (record and record.stopped_reason) or "it was too long ago"
         raise WireError(
             409,
-            f"execution {execution_id} of this request_id never started: {reason}",
+            f"execution {execution_id} of this request_id cannot be finished: {reason}",
             "send a new request, with a request_id of its own",
         )
     return _launch(runtime, request, record)

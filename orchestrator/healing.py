@@ -63,11 +63,14 @@ def is_overdue(runtime: Runtime, record: Record) -> bool:
 
 def _gone(runtime: Runtime, record: Record) -> Observation | None:
     """What it means that ECS knows no task for this record: nothing yet, or that it is over."""
-    if record.task_arn is None and is_overdue(runtime, record):
-        return lost("never started", None, runtime.now())
-    if record.task_arn and _age(runtime, record) > FORGOTTEN_SECONDS:
+    forgotten = _age(runtime, record) > FORGOTTEN_SECONDS
+    if record.task_arn and forgotten:
         reason = "ECS does not know this task any more, and its end was not recorded"
         return lost(reason, record.task_arn, None)
+    if record.task_arn is None and forgotten:
+        return lost("nobody knows whether it started: ECS does not any more", None, None)
+    if record.task_arn is None and is_overdue(runtime, record):
+        return lost("never started", None, runtime.now())
     return None
 
 

@@ -232,7 +232,6 @@ def account(
         hooks = Hooks(clients)
         hooks.watch("provide-client-params", account.calls.append)
         _remember_client_tokens(hooks, account)
-        hooks.answer("ecs.StopTask", _refuse_to_stop_an_unknown_task)
         yield account
         hooks.remove()
 
@@ -343,6 +342,49 @@ def hooks(account: Account, clients: dict[str, Any]) -> Iterator[Hooks]:
     hooks.remove()
 
 
+# Moments of a call, as botocore names them: before anything is sent, and when it is done.
+BEFORE, AFTER = "provide-client-params", "after-call"
+
+
+class Died(BaseException):
+    """The process is gone: nothing in it gets to run again."""
+
+
+class Fuse:
+    """Lets the function die before a call to AWS, or when AWS has done it, unseen."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = hooks
+        self._watched: set[str] = set()
+        self._lit: tuple[str, int] | None = None
+
+    def light(self, moment: str, number: int) -> None:
+        """Die at the call of this number, from 0 on.
+
+        moment: BEFORE or AFTER, of each call or of some: `after-call.ecs`.
+        """
+        if moment not in self._watched:
+            self._watched.add(moment)
+            self._hooks.watch(moment, lambda _: self._burn(moment))
+        self._lit = moment, number
+
+    def put_out(self) -> None:
+        self._lit = None
+
+    def _burn(self, moment: str) -> None:
+        if self._lit is None or self._lit[0] != moment:
+            return
+        self._lit = moment, self._lit[1] - 1
+        if self._lit[1] < 0:
+            self.put_out()
+            raise Died
+
+
+@pytest.fixture
+def fuse(hooks: Hooks) -> Fuse:
+    return Fuse(hooks)
+
+
 def _remember_client_tokens(hooks: Hooks, account: Account) -> None:
     """RunTask with a token that was used answers the first task, or a conflict: as AWS does.
 
@@ -372,14 +414,6 @@ def _remember_client_tokens(hooks: Hooks, account: Account) -> None:
 
     hooks.add("before-call.ecs.RunTask", before)
     hooks.add("after-call.ecs.RunTask", after)
-
-
-def _refuse_to_stop_an_unknown_task(body: dict[str, Any]) -> dict[str, Any] | None:
-    """In the words of ECS, which are not moto's."""
-    if body["task"] in ecs_backends[ACCOUNT_ID][REGION].tasks["mycli-cluster"]:
-        return None
-    words = "The referenced task was not found."
-    return {"Error": {"Code": "InvalidParameterException", "Message": words}}
 
 
 def _response(answer: dict[str, Any]) -> tuple[AWSResponse, dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.orchestrator.conftest import Account, Hooks
+from tests.orchestrator.conftest import AFTER, BEFORE, Account, Died, Fuse, Hooks
 
 BODY = {
     "command": "true",
@@ -27,33 +27,15 @@ COLD_CALLS = [
 ]
 
 
-class Died(BaseException):
-    """The process is gone: nothing in it gets to run again."""
-
-
-def die_at(hooks: Hooks, moment: str, number: int) -> None:
-    """Die before the call of this number, or when AWS has done it and before its answer is read."""
-    calls = 0
-
-    def count(**_: object) -> None:
-        nonlocal calls
-        if calls == number:
-            calls += 1
-            raise Died
-        calls += 1
-
-    hooks.add(moment, count)
-
-
-@pytest.mark.parametrize("moment", ["before-call", "after-call"])
+@pytest.mark.parametrize("moment", [BEFORE, AFTER])
 @pytest.mark.parametrize("number", range(len(COLD_CALLS)))
 def test_a_death_between_any_two_calls_leaves_one_task(
-    account: Account, hooks: Hooks, moment: str, number: int
+    account: Account, fuse: Fuse, moment: str, number: int
 ) -> None:
-    die_at(hooks, moment, number)
+    fuse.light(moment, number)
     with pytest.raises(Died):
         account.ask("exec", **BODY)
-    if moment == "before-call":
+    if moment == BEFORE:
         assert account.calls == COLD_CALLS[: number + 1]
     account.runtime.remembered.clear()  # a new process
 
@@ -69,8 +51,8 @@ def test_a_death_between_any_two_calls_leaves_one_task(
     ]
 
 
-def test_the_repeat_sends_exactly_what_the_first_one_sent(account: Account, hooks: Hooks) -> None:
-    die_at(hooks, "before-call.dynamodb.UpdateItem", 0)
+def test_the_repeat_sends_exactly_what_the_first_one_sent(account: Account, fuse: Fuse) -> None:
+    fuse.light(f"{BEFORE}.dynamodb.UpdateItem", 0)
     with pytest.raises(Died):
         account.ask("exec", **BODY)
     account.clock.seconds += 60
@@ -82,10 +64,10 @@ def test_the_repeat_sends_exactly_what_the_first_one_sent(account: Account, hook
 
 
 def test_a_template_that_changed_in_between_still_starts_one_task(
-    account: Account, hooks: Hooks
+    account: Account, fuse: Fuse
 ) -> None:
     """ECS answers another request under a used token with a conflict that names the task."""
-    die_at(hooks, "before-call.dynamodb.UpdateItem", 0)
+    fuse.light(f"{BEFORE}.dynamodb.UpdateItem", 0)
     with pytest.raises(Died):
         account.ask("exec", **BODY)
     account.runtime.settings = _with_other_subnet(account)
@@ -184,10 +166,10 @@ def test_a_repeat_of_a_finished_execution_answers_it(account: Account) -> None:
 
 
 def test_a_repeat_after_the_token_is_forgotten_starts_nothing_new(
-    account: Account, hooks: Hooks
+    account: Account, fuse: Fuse
 ) -> None:
     """ECS remembers a token for a day at most: later, the cluster's tasks are asked instead."""
-    die_at(hooks, "before-call.dynamodb.UpdateItem", 0)
+    fuse.light(f"{BEFORE}.dynamodb.UpdateItem", 0)
     with pytest.raises(Died):
         account.ask("exec", **BODY)
     account.clock.seconds += 2 * 24 * 3600
@@ -198,8 +180,8 @@ def test_a_repeat_after_the_token_is_forgotten_starts_nothing_new(
     assert answer["task_arn"] == account.tasks()[0]["taskArn"]
 
 
-def test_a_repeat_long_after_nothing_was_started_is_a_409(account: Account, hooks: Hooks) -> None:
-    die_at(hooks, "before-call.ecs.RunTask", 0)
+def test_a_repeat_long_after_nothing_was_started_is_a_409(account: Account, fuse: Fuse) -> None:
+    fuse.light(f"{BEFORE}.ecs.RunTask", 0)
     with pytest.raises(Died):
         account.ask("exec", **BODY)
     account.clock.seconds += 3600
