@@ -47,7 +47,7 @@ class Settings:
     repo: str | None = None
     branch: str | None = None
     image: str | None = None
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: int = wire.DEFAULT_TIMEOUT_SECONDS
     workdir: str | None = None
     cpu: int | None = None

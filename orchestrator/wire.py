@@ -314,7 +314,7 @@ class ExecRequest(Request):
     image: str | None = _text(
         _IMAGE, "an image such as python:3.13 or registry:5000/team/app@sha256:…"
     )
-    env: Mapping[str, str] = field(default_factory=dict, metadata={"check": _is_env})
+    env: Mapping[str, str] = field(default_factory=dict, repr=False, metadata={"check": _is_env})
     timeout_seconds: int = _whole(1, MAX_TIMEOUT_SECONDS, DEFAULT_TIMEOUT_SECONDS)
     skip_git: bool = _checked(_is_boolean, False)
     workdir: str | None = _checked(_is_workdir)

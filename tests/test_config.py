@@ -20,6 +20,9 @@ from mycli.config import (
     save_profile,
     write_private,
 )
+from mycli.local.place import place, read
+from mycli.project import Settings
+from orchestrator.wire import ExecRequest
 from tests.fake_endpoint import KEY
 
 ONE = Profile(api_endpoint="https://one.example/prod/execute", api_key=KEY, region="us-east-1")
@@ -67,6 +70,13 @@ def test_a_file_that_others_can_read_is_refused(mode: int) -> None:
     assert f"chmod 600 {config_path()}" in caught.value.hint
     with pytest.raises(ConfigError):
         save_profile(TWO, "second")
+
+
+def test_an_account_that_others_can_read_is_refused() -> None:
+    write_private(place().account, b"{}")
+    place().account.chmod(0o644)
+    with pytest.raises(ConfigError, match="others can read"):
+        read(place())
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o703])
@@ -213,6 +223,8 @@ def test_secrets_are_in_no_repr() -> None:
     profile = Profile(api_endpoint="http://127.0.0.1:1/x", api_key=KEY, daemon_secret="of-daemon")
     assert KEY not in repr(profile)
     assert "of-daemon" not in repr(profile)
+    assert "of-user" not in repr(ExecRequest(command="true", skip_git=True, env={"A": "of-user"}))
+    assert "of-user" not in repr(Settings(env={"A": "of-user"}))
 
 
 @pytest.mark.parametrize(
