@@ -14,7 +14,7 @@ from typer.core import TyperCommand
 
 from mycli import output
 from mycli.commands import Json, Profile, connect, of_profile
-from mycli.errors import ExecutionFailed, MycliError, UsageError
+from mycli.errors import EndpointError, ExecutionFailed, MycliError, UsageError
 
 if TYPE_CHECKING:
     from mycli.client import Client
@@ -172,6 +172,10 @@ def _start(client: Client, request: ExecRequest) -> Execution:
         return client.start(request)
     except KeyboardInterrupt:
         output.warn("Interrupted before the answer came: it may have started, see `mycli list`")
+        raise
+    except EndpointError as error:
+        if error.may_pass:  # the answer may be what was lost
+            output.warn("No answer came: it may have started, see `mycli list`")
         raise
 
 

@@ -165,6 +165,13 @@ def test_ctrl_c_before_the_answer_says_that_it_may_have_started(running: FakeEnd
     assert "mycli list" in err
 
 
+def test_an_answer_that_never_comes_may_be_of_one_that_has_started(running: FakeEndpoint) -> None:
+    running.says("exec", LOST)
+    _, err = ends_with(start("exec", "--skip-git", "true"), 125)
+    assert "may have started" in err
+    assert "mycli list" in err
+
+
 def test_ctrl_c_under_json_is_still_a_document(running: FakeEndpoint) -> None:
     process = start("exec", "-f", "--json", "--skip-git", "sleep 100")
     read_until(process, "up")
