@@ -6,8 +6,6 @@ No finding holds a secret: a key is only ever sent to its endpoint.
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -113,25 +111,16 @@ def key(profile: config.Profile) -> Finding:
 
 def engine() -> Finding:
     """The Pulumi engine that init would use. Nothing is installed."""
-    from mycli.stack.engine import own_engine, pulumi_home
+    from mycli.stack.engine import look, pulumi_home
 
-    own = own_engine() / "bin" / "pulumi"
-    command = shutil.which("pulumi") or (str(own) if own.exists() else None)
-    if command is None:
-        hint = "`mycli init` installs it; only init, update and destroy need it"
-        return warn("engine", "Pulumi is not installed", hint)
-    quiet = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "1", "PULUMI_HOME": str(pulumi_home())}
-    try:
-        ran = subprocess.run(
-            [command, "version"], capture_output=True, text=True, env=quiet, timeout=30, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return fail("engine", f"{command} does not answer", "install Pulumi anew")
-    if ran.returncode != 0:
-        return fail("engine", f"{command} does not work: {ran.stderr.strip()}", "install it anew")
+    found, refused = look()
+    if found is None:
+        hint = "`mycli init` installs one; only init, update and destroy need it"
+        return warn("engine", "; ".join(refused) or "Pulumi is not installed", hint)
     plugins = sorted(path.name for path in pulumi_home().glob("plugins/resource-aws-v*[0-9]"))
     plugin = plugins[-1].removeprefix("resource-") if plugins else "no aws plugin yet"
-    return ok("engine", f"Pulumi {ran.stdout.strip()} at {command}, {plugin}")
+    said = f"Pulumi v{found.version} at {found.command}, {plugin}"
+    return ok("engine", "; ".join([said, *(f"not used: {why}" for why in refused)]))
 
 
 # --- The stack in AWS ----------------------------------------------------------------------------

@@ -53,14 +53,11 @@ def find(
     each engine that is there may take to say its version. Raises EngineError with what was tried.
     """
     own = own_engine()
-    tried: list[str] = []
-    for command in (shutil.which("pulumi"), str(own / "bin" / "pulumi")):
-        if command and Path(command).exists():
-            found = examine(command, seconds)
-            if not isinstance(found, str):
-                return found
-            tried.append(f"{command} {found}")
-            on_event(f"Not used: {tried[-1]}")
+    found, tried = look(seconds)
+    for refused in tried:
+        on_event(f"Not used: {refused}")
+    if found:
+        return found
     installation.check_room(
         pulumi_home(), engine=True, plugin=not installation.has_plugin(pulumi_home())
     )
@@ -75,10 +72,22 @@ def find(
     except EngineError as error:
         message = f"{error.message}; {'; '.join(tried)}" if tried else error.message
         raise EngineError(message, f"{error.hint}, or {hint}") from None
-    found = examine(str(own / "bin" / "pulumi"), seconds)
-    if isinstance(found, str):
-        raise EngineError(f"the engine in {own} {found}", hint)
-    return found
+    installed = examine(str(own / "bin" / "pulumi"), seconds)
+    if isinstance(installed, str):
+        raise EngineError(f"the engine in {own} {installed}", hint)
+    return installed
+
+
+def look(seconds: float = ANSWER_SECONDS) -> tuple[Engine | None, list[str]]:
+    """The engine that is there and will do, or None; and those before it that will not, and why."""
+    tried: list[str] = []
+    for command in (shutil.which("pulumi"), str(own_engine() / "bin" / "pulumi")):
+        if command and Path(command).exists():
+            found = examine(command, seconds)
+            if not isinstance(found, str):
+                return found, tried
+            tried.append(f"{command} {found}")
+    return None, tried
 
 
 def provide_plugin(found: Engine, on_event: OnEvent) -> None:

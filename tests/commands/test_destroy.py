@@ -30,7 +30,7 @@ def type_in(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 
 
 def test_there_must_be_such_a_stack(mycli: Mycli) -> None:
-    ran = mycli("destroy", "--force")
+    ran = mycli("destroy", "--local", "--force")
     assert ran.code == 125
     assert "has no stack mycli" in ran.err
 

@@ -13,6 +13,7 @@ import pytest
 
 from mycli import config
 from mycli.stack import diagnosis
+from mycli.stack.engine import own_engine
 from tests.aws import make_api, settle
 from tests.conftest import Mycli
 from tests.fake_endpoint import KEY, Answer, FakeEndpoint
@@ -121,16 +122,19 @@ def a_pulumi(folder: Path, script: str) -> None:
 
 def test_the_engine(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    assert diagnosis.engine().verdict == "warn"
-    a_pulumi(home / "pulumi" / "bin", "echo v3.300.0")  # mycli's own
+    found = diagnosis.engine()
+    assert (found.verdict, found.said) == ("warn", "Pulumi is not installed")
+    a_pulumi(tmp_path / "bin", "echo broken >&2; exit 1")
+    found = diagnosis.engine()
+    assert (found.verdict, "does not work (exit code 1)" in found.said) == ("warn", True)
+    assert "`mycli init` installs one" in found.hint
+    a_pulumi(own_engine() / "bin", "echo v3.300.0")
     (home / "pulumi" / "plugins" / "resource-aws-v7.51.1").mkdir(parents=True)
     found = diagnosis.engine()
     assert found.verdict == "ok"
     assert "v3.300.0" in found.said
     assert "aws-v7.51.1" in found.said
-    a_pulumi(tmp_path / "bin", "echo broken >&2; exit 1")
-    found = diagnosis.engine()
-    assert (found.verdict, "does not work: broken" in found.said) == ("fail", True)
+    assert "not used" in found.said
 
 
 def make_stack() -> str:

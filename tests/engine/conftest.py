@@ -104,6 +104,11 @@ class Cloud:
             patch.setenv("MYCLI_HOME", str(home or self.home()))
             yield
 
+    def process_environment(self, home: Path | None = None) -> dict[str, str]:
+        """All that a process on that machine needs."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        return {**kept, **self.environment, "MYCLI_HOME": str(home or self.home())}
+
     def child(
         self, *words: str, state: str = "", code: Path | None = None
     ) -> subprocess.Popen[str]:
@@ -111,17 +116,10 @@ class Cloud:
         orchestrator in it, that of a newer mycli.
         """
         path = os.pathsep.join(str(folder) for folder in (code, ROOT) if folder)
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         return subprocess.Popen(
             [sys.executable, "-m", "tests.engine.child", *words],
             cwd=self.root,
-            env={
-                **kept,
-                **self.environment,
-                "MYCLI_HOME": str(self.home()),
-                "PYTHONPATH": path,
-                "STATE": state,
-            },
+            env={**self.process_environment(), "PYTHONPATH": path, "STATE": state},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -27,7 +27,7 @@ def type_in(cloud: Cloud, *words: str, stdin: str = "") -> Typed:
     ran = subprocess.run(
         [MYCLI, *words],
         input=stdin,
-        env={**cloud.environment, "NO_COLOR": "1"},
+        env={**cloud.process_environment(), "NO_COLOR": "1"},
         capture_output=True,
         text=True,
         check=False,
