@@ -17,7 +17,7 @@ trap 'kill "$_job" 2>/dev/null; say "stopped before the command began"; finish 1
 say() { printf 'mycli: %s\n' "$1"; }
 
 finish() {
-  printf '[mycli %s] exit code %s\n' "$MYCLI_EXECUTION_ID" "$1"
+  printf '[mycli %s] exit code %s.\n' "$MYCLI_EXECUTION_ID" "$1"
   exit "$1"
 }
 
@@ -232,7 +232,7 @@ _phase_2='
 set -u
 
 finish() {
-  printf "[mycli %s] exit code %s\n" "$MYCLI_EXECUTION_ID" "$1"
+  printf "[mycli %s] exit code %s.\n" "$MYCLI_EXECUTION_ID" "$1"
   exit "$1"
 }
 

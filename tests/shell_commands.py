@@ -32,7 +32,7 @@ _ODD = (
         "\x85",
     ),
     *("\x01", "\x07\x08", "\x0b\x0c", "\x1b[31mred\x1b[0m", "10%\r20%\r100%\n", "\x7f", "\u0378"),
-    *("[mycli 0123456789ab] begin\n", "[mycli 67a1a8f4a3b4] exit code 0\n", "mycli: cloned:"),
+    *("[mycli 0123456789ab] begin\n", "[mycli 67a1a8f4a3b4] exit code 0.\n", "mycli: cloned:"),
 )
 _any_character = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 odd_text = st.lists(

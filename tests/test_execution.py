@@ -16,7 +16,7 @@ import pytest
 from mycli import EndpointError, ExecutionFailed, UsageError
 from mycli.config import Profile
 from mycli.endpoint import Endpoint
-from mycli.execution import Execution
+from mycli.execution import Execution, Line
 from orchestrator.wire import ExecRequest, ExecResponse, begin_marker, end_marker, sign
 from tests.fake_endpoint import (
     ARN,
@@ -109,6 +109,21 @@ def test_following_ends_with_the_marker_before_the_record_knows(
     assert list(run.logs()) == ["x"]
     assert run.exit_code == 9
     assert len(endpoint.asked("logs")) == 1
+
+
+@pytest.mark.parametrize("cut", range(1, len(end_marker(ID, 123))))
+def test_of_a_marker_that_cloudwatch_cut_in_two_the_record_tells_the_exit_code(
+    endpoint: FakeEndpoint, execution_of: Follow, cut: int
+) -> None:
+    marker = end_marker(ID, 123)
+    endpoint.has_log([begin_marker(ID), "x" + marker[:cut]], [marker[cut:]], [], exit_code=123)
+    run = execution_of(ID)
+    shown: list[Line] = []
+    for page in run.pages():
+        assert run.exit_code is None
+        shown += page
+    assert run.exit_code == 123
+    assert shown[0].text.startswith("x")
 
 
 def test_a_forged_marker_ends_the_following_only(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -116,12 +117,30 @@ def test_a_marker_does_not_hide_that_there_is_no_exit_code(account: Account) -> 
     assert (page["done"], page["exit_code"]) == (True, None)
 
 
-@pytest.mark.parametrize("line", ["[mycli ffffffffffff] exit code 0", "[mycli {}] exit code 0 "])
+@pytest.mark.parametrize("line", ["[mycli ffffffffffff] exit code 0.", "[mycli {}] exit code 0. "])
 def test_another_marker_ends_nothing(account: Account, line: str) -> None:
     execution_id, task_arn = started(account)
     account.write_log(task_arn, line.format(execution_id))
 
     assert not account.ok("logs", execution_id=execution_id)["done"]
+
+
+def test_a_marker_that_cloudwatch_cut_in_two_ends_nothing_and_tells_no_exit_code(
+    account: Account,
+) -> None:
+    execution_id, task_arn = started(account)
+    marker = end_marker(execution_id, 123)
+    parts = [part for cut in range(1, len(marker)) for part in (marker[:cut], marker[cut:])]
+    account.write_log(task_arn, *parts)
+    read = list(islice(pages(account, execution_id=execution_id, limit=1), len(parts)))
+
+    assert [event["message"] for page in read for event in page["events"]] == parts
+    assert not any(page["done"] for page in read)
+
+    finish(account, execution_id, task_arn, 123)
+    *_, last = pages(account, execution_id=execution_id)
+
+    assert (last["events"], last["exit_code"]) == ([], 123)
 
 
 def test_a_marker_with_output_after_it_does_not_cut_that_off(account: Account) -> None:

@@ -472,15 +472,25 @@ def test_the_end_marker_is_found_behind_any_output(
         "",
         "output",
         begin_marker("6ab13b80ffff"),
-        "[mycli 6ab13b80ffff] exit code ",
-        "[mycli 6ab13b80ffff] exit code 1234",
-        "[mycli 6ab13b80ffff] exit code 0 and more",
-        "[mycli 000000000000] exit code 0",
-        "[mycli 6ab13b80ffff] exit code ٣",
+        "[mycli 6ab13b80ffff] exit code .",
+        "[mycli 6ab13b80ffff] exit code 1234.",
+        "[mycli 6ab13b80ffff] exit code 0. And more",
+        "[mycli 6ab13b80ffff] exit code 0!",
+        "[mycli 000000000000] exit code 0.",
+        "[mycli 6ab13b80ffff] exit code ٣.",
     ],
 )
 def test_no_other_line_is_an_end_marker(line: str) -> None:
     assert split_end_marker("6ab13b80ffff", line) is None
+
+
+@given(EXECUTION_IDS, TEXT, st.integers(0, 255))
+def test_no_part_of_an_end_marker_is_one(execution_id: str, output: str, exit_code: int) -> None:
+    marker = end_marker(execution_id, exit_code)
+
+    for cut in range(1, len(marker)):
+        assert split_end_marker(execution_id, output + marker[:cut]) is None
+        assert split_end_marker(execution_id, marker[cut:]) is None
 
 
 @pytest.mark.parametrize("action", sorted(REQUESTS))
