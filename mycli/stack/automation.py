@@ -230,13 +230,10 @@ class Stack:
     def _end_executions(self, known: Snapshot, on_event: OnEvent) -> int:
         from mycli.stack import executions
 
+        if not known.resources:
+            return 0
         dynamodb, ecs = self._clients("dynamodb"), self._clients("ecs")
-        if known.resources:
-            with contextlib.suppress(dynamodb.exceptions.ResourceNotFoundException):
-                executions.refuse_new(dynamodb, f"{self.name}-executions")
-            with contextlib.suppress(ecs.exceptions.ClusterNotFoundException):
-                return executions.stop_all(ecs, f"{self.name}-cluster", on_event)
-        return 0
+        return executions.end_all(dynamodb, ecs, self.name, on_event)
 
     @contextlib.contextmanager
     def _prepared(

@@ -227,6 +227,7 @@ def _data(arn: Arn, stack: str) -> list[Document]:
                 "DescribeTimeToLive",
                 "ListTagsOfResource",
                 "PutItem",  # destroy lets none in any more
+                "Scan",  # and waits for those that it had let in
                 "TagResource",
                 "UntagResource",
                 "UpdateTable",

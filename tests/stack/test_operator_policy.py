@@ -133,7 +133,9 @@ VENDOR: dict[str, set[str]] = {
 # What mycli itself calls besides, and why.
 OWN: dict[str, set[str]] = {
     "the zones that subnets are in": {"ec2:DescribeAvailabilityZones"},
-    "executions are refused, or let in again": named("dynamodb", "PutItem DeleteItem"),
+    "executions are refused, waited for, or let in again": named(
+        "dynamodb", "PutItem DeleteItem Scan"
+    ),
     "tasks are stopped": named("ecs", "ListTasks DescribeTasks StopTask"),
     "task definitions are pruned": named(
         "ecs",
