@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import threading
@@ -11,7 +12,7 @@ from typing import Any, cast
 
 from mycli.connection import prove
 from mycli.errors import LocalAccountError
-from mycli.local.place import Account
+from mycli.local.place import Account, place
 
 
 def clients_of(account: Account) -> Callable[[str], Any]:
@@ -35,7 +36,8 @@ def clients_of(account: Account) -> Callable[[str], Any]:
         account.secret_access_key,
         botocore_session=botocore.session.Session(session_vars=variables),
     )
-    patient = Config(retries={"total_max_attempts": 2}, connect_timeout=5, proxies={})
+    # Once: the daemon is near, and a create that failed half-way must not be told as a clash.
+    once = Config(retries={"total_max_attempts": 1}, connect_timeout=5, proxies={})
     proved = _proved_connections(account)
     made: dict[str, Any] = {}
     lock = threading.Lock()  # a session must not make two clients at once
@@ -44,7 +46,7 @@ def clients_of(account: Account) -> Callable[[str], Any]:
         with lock:
             if service not in made:
                 origin = account.origin
-                made[service] = session.client(service, endpoint_url=origin, config=patient)
+                made[service] = session.client(service, endpoint_url=origin, config=once)
                 manager = made[service]._endpoint.http_session._manager
                 manager.pool_classes_by_scheme = {"http": proved}
             return made[service]
@@ -69,12 +71,20 @@ def _proved_connections(account: Account) -> Any:
 
 @contextlib.contextmanager
 def errors_told() -> Generator[None]:
-    """What the account refuses, or does not answer any more, becomes a LocalAccountError."""
+    """What the account refuses or cannot answer, or a full disk, becomes a LocalAccountError."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, OSError) as error:
+        # The daemon's answer says it in the same words as this process's own error.
+        if any(os.strerror(number) in str(error) for number in (errno.ENOSPC, errno.EDQUOT)):
+            raise LocalAccountError(
+                f"the disk is full: {place().folder} cannot be written",
+                "make room, and run the same command again",
+            ) from None
+        if isinstance(error, OSError):
+            raise
         raise LocalAccountError(
             str(error),
             "run the same command again to go on; the daemon's log may say more: mycli local logs",

@@ -48,7 +48,7 @@ def main(folder: Path) -> None:
     os.setsid()
     os.chdir(folder)
     _write_to(place.log)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    _write_pid(lock, os.getpid())
     try:
         asyncio.run(_serve(place, account, lock, listener, started))
     except LocalAccountError as error:
@@ -66,8 +66,13 @@ def _take_lock(place: Place) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise LocalAccountError("the account on this machine is running already") from None
-    os.ftruncate(lock, 0)  # the pid of the last daemon may be anybody's by now
+    _write_pid(lock, 0)  # that of the last daemon may be anybody's by now
     return lock
+
+
+def _write_pid(lock: int, pid: int) -> None:
+    """In the place of the old one: that needs no room on a full disk."""
+    os.pwrite(lock, f"{pid:<31}\n".encode(), 0)
 
 
 def _take_port(port: int) -> socket.socket:
@@ -161,6 +166,7 @@ def _assemble(place: Place, account: Account) -> tuple[Any, Any]:
         containers,
         durability,
         ecs_actions,
+        full_disk,
         functions,
         guard,
         log_streams,
@@ -185,7 +191,7 @@ def _assemble(place: Place, account: Account) -> tuple[Any, Any]:
     ecs_actions.mend(tasks)
     tagging.mend()
     task_events.mend()
-    app = emulator.module("app").app
+    app = full_disk.telling(emulator.module("app").app, place.folder)
     return tasks, guard.guard(app, account.port, account.daemon_secret, permissions.knows_key)
 
 

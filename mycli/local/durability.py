@@ -72,13 +72,13 @@ def mend(saved: SavedState, journal: Journal, after_load: Callable[[], None]) ->
                 emulator.service(app._state_map[key]).load_persisted_state(state)
         _play_back(entries, put, remove)
         after_load()
-        saved.write(every_key)
+        save_all()
 
-    def save_all(_services: Any) -> None:
+    def save_all(_services: Any = None) -> None:
         try:
             saved.write(every_key)
-        except OSError:  # all is there still: in the files as they were, and in the journal
-            logger.exception("the state could not be written anew")
+        except OSError as error:  # all is there still: in the files as they were, and the journal
+            logger.error("the state could not be written anew: %s", error)
 
     app._load_persisted_state = load_persisted_state
     app.save_all = save_all
@@ -106,21 +106,22 @@ def _changes(method: str, headers: dict[str, str], body: bytes) -> bool:
 
 
 def _keep_items(journal: Journal) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Journal every change of an item. The emulator's own put and remove, to play back with."""
+    """Journal every change of an item, before anybody can see it: the disk may be full.
+
+    Returns the emulator's own put and remove, to play back with.
+    """
     dynamodb = emulator.service("dynamodb")
     put, remove = dynamodb._set_item, dynamodb._remove_item
 
     def set_item(table: dict[str, Any], hash_key: Any, range_key: Any, item: Any) -> Any:
         with journal.lock:
-            old = put(table, hash_key, range_key, item)
             journal.write({"item": [table["TableArn"], hash_key, range_key], "value": item})
-        return old
+            return put(table, hash_key, range_key, item)
 
     def remove_item(table: dict[str, Any], hash_key: Any, range_key: Any) -> Any:
         with journal.lock:
-            old = remove(table, hash_key, range_key)
             journal.write({"item": [table["TableArn"], hash_key, range_key], "value": None})
-        return old
+            return remove(table, hash_key, range_key)
 
     dynamodb._set_item, dynamodb._remove_item = set_item, remove_item
     return put, remove

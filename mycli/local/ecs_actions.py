@@ -202,6 +202,8 @@ def _run_task(tasks: Tasks, run: Action) -> Action:
                     raise _Refused(reason, "ConflictException")
                 found = [ecs._sanitize(task) for task in known]
                 return ecs.json_response({"tasks": found, "failures": []})
+            if not tasks.can_keep():  # it would run, and the answer would be that nobody knows
+                raise _Refused("The disk is full.", "ClientException")
             status, headers, body = run(request)
             if status != 200:
                 return status, headers, body

@@ -10,6 +10,7 @@ from __future__ import annotations
 import array
 import contextlib
 import json
+import logging
 import shutil
 import threading
 import time
@@ -24,6 +25,7 @@ from mycli.local.saved_state import append_whole
 PAGE_BYTES = 1024 * 1024  # GetLogEvents answers 1 MB or 10,000 events, whichever comes first
 PAGE_EVENTS = 10_000
 
+logger = logging.getLogger("mycli")
 Event = dict[str, Any]
 
 
@@ -268,4 +270,7 @@ def _log_invocation(
     now = int(time.time() * 1000)
     end = f"END RequestId: {request_id} Duration: {duration_ms} ms"
     lines = [f"START RequestId: {request_id}", *output.splitlines(), end]
-    append(stream, [{"timestamp": now, "message": line} for line in lines])
+    try:
+        append(stream, [{"timestamp": now, "message": line} for line in lines])
+    except OSError as full:  # what was asked of the function is done all the same
+        logger.error("the function's log could not be written: %s", full)

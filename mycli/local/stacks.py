@@ -178,10 +178,15 @@ def _hash(api_key: str, known: str | None) -> str:
     return bcrypt.hashpw(api_key.encode(), bcrypt.gensalt(10)).decode()
 
 
+def function_zip(at: Place) -> Path:
+    """Where the function's code is put for the program; it is made anew by every init."""
+    return at.folder / "function.zip"
+
+
 def _zip(at: Place) -> Path:
     from mycli.stack import package
 
-    target = at.folder / "function.zip"
+    target = function_zip(at)
     package.build(target, package.installed_bcrypt())
     target.chmod(0o600)
     return target

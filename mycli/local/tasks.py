@@ -11,6 +11,7 @@ from typing import Any
 
 from mycli.local import emulator, log_streams, permissions, processes, task_events
 from mycli.local.containers import Runtime
+from mycli.local.full_disk import has_room
 from mycli.local.processes import CannotStart
 from mycli.local.saved_state import NOT_KEPT, Journal
 from mycli.local.trees import remove_tree
@@ -77,12 +78,11 @@ class Tasks:
                     processes.stop(process, 0)
                 now = emulator.module("core.responses").now_iso()
                 self.change(task, lastStatus="RUNNING", startedAt=now, pullStoppedAt=now)
+                lost = 0
                 for lines in processes.read_lines(process):
-                    if stream:
-                        at = int(time.time() * 1000)
-                        events = [{"timestamp": at, "message": line} for line in lines]
-                        log_streams.append(stream, events)
+                    lost = _log(stream, lines, lost)
                 exit_code = process.wait()
+                _log(stream, [], lost)
             finally:
                 del self._processes[task["taskArn"]]
         if self._ending:
@@ -100,9 +100,20 @@ class Tasks:
             for container in task["containers"]:
                 container["lastStatus"] = task["lastStatus"]
             if fields.get("lastStatus") not in ("PENDING", "RUNNING"):
-                self.remember(task)
+                self._try_to_remember(task)
             task_events.publish(task)
         ecs._recount_cluster(ecs._cluster_name_from_arn(task["clusterArn"]))
+
+    def _try_to_remember(self, task: Task) -> None:
+        """On a full disk the task goes on all the same; what it is at is in memory then."""
+        try:
+            self.remember(task)
+        except OSError as error:
+            logger.error("a task could not be written: %s", error)
+
+    def can_keep(self) -> bool:
+        """Whether there is room for a task, its output and its record."""
+        return has_room(self._scratch)
 
     def remember(self, task: Task) -> None:
         self._journal.write({"task": task["taskArn"], "value": task | NOT_KEPT})
@@ -164,6 +175,24 @@ class Tasks:
             stopped_at = emulator.service("ecs")._ts_to_epoch(task.get("stoppedAt"))
             if stopped_at and stopped_at < oldest:
                 tasks.pop_scoped(*key, None)
+
+
+def _log(stream: Task | None, lines: list[str], lost: int) -> int:
+    """Log these lines; lost: how many before them could not be. Returns that number as it is now.
+
+    Output for which the disk has no room is dropped, and the log says so once it can.
+    """
+    if stream is None or not (lines or lost):
+        return 0
+    if lines and not has_room(stream["events"].path.parent):  # what is left is for the records
+        return lost + len(lines)
+    at = int(time.time() * 1000)
+    told = [f"[mycli] the disk is full: lines missing here: {lost}"] if lost else []
+    try:
+        log_streams.append(stream, [{"timestamp": at, "message": line} for line in told + lines])
+    except OSError:
+        return lost + len(lines)
+    return 0
 
 
 def _overridden(container: Task, overrides: list[Task]) -> Task:

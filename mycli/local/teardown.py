@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mycli import config
 from mycli.errors import LocalAccountError, StackError
-from mycli.local import account
+from mycli.local import account, stacks
 from mycli.local.clients import clients_of, errors_told
 from mycli.local.deletion import delete_all
 from mycli.local.ledger import Ledger, Resource
@@ -64,6 +64,8 @@ def destroy(stack_name: str, keep_config: bool, on_event: OnEvent) -> Gone:
         here = load()
         # What cannot be read is told now, and not when all is gone.
         profiles = [] if keep_config else _profiles(here, stack_name)
+        with contextlib.suppress(FileNotFoundError):
+            stacks.function_zip(place()).unlink()  # room to work in, on a full disk
         account.start(here)
         clients = clients_of(here)
         stopped = _stop_executions(clients, ledger, on_event)
