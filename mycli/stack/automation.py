@@ -136,8 +136,11 @@ class Stack:
         with self._prepared(settings or Settings(), on_event, make=True) as (there, known, inputs):
             self._settle(there, known, on_event)
             progress = Progress(on_event, inputs.secrets)
-            said = _alone(there, lambda: there.up(_program(inputs), progress), on_event)
-        outputs = Outputs.read(said)
+            # After a look at the account: what somebody has deleted there is made anew.
+            made = _alone(
+                there, lambda: there.up(_program(inputs), progress, refresh=True), on_event
+            )
+        outputs = Outputs.read(made)
         if not outputs:
             raise StackError("the stack says too little of itself", "this is a fault of mycli")
         executions.accept_new(self._clients("dynamodb"), outputs.table)
@@ -148,8 +151,10 @@ class Stack:
         """Replace the function's code by this version's, and change nothing else."""
         from mycli.stack.progress import Progress
 
-        if not self.outputs():
+        if not (outputs := self.outputs()):
             raise self._none()
+        functions = self._clients("lambda")
+        functions.get_function_configuration(FunctionName=outputs.function)  # is it still there?
         with self._prepared(Settings(), on_event, make=True) as (there, known, inputs):
             self._settle(there, known, on_event)
             only = [urn for urn in known.resources if "::aws:lambda/function:Function::" in urn]

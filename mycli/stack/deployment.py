@@ -100,7 +100,7 @@ class Deployment:
 
     def preview(self, program: Program, progress: Progress) -> None:
         with self._running(progress):
-            self._stack().preview(program=program, on_event=progress)
+            self._stack().preview(program=program, refresh=True, on_event=progress)
 
     def refresh(self, progress: Progress, **options: Any) -> None:
         with self._running(progress):

@@ -22,6 +22,8 @@ _DOING = {
     "import": ("Importing", "Imported"),
     "import-replacement": ("Importing", "Imported"),
 }
+# What a refresh finds of a resource: the engine says only at its end what that is.
+_FOUND = {"delete": "Gone from the account", "update": "Different in the account"}
 # How often each operation of the engine is counted as what. The others are parts of a replacement.
 _COUNTED = {
     "create": "created",
@@ -113,8 +115,12 @@ class Progress:
         operation = step.op.value
         if counted := _COUNTED.get(operation):
             self._counts[counted] += 1
-        seconds = time.monotonic() - self._began.pop(step.urn + operation, time.monotonic())
-        if operation in _DOING and not planning and seconds >= _SLOW_SECONDS:
+        began = self._began.pop(step.urn + operation, None)
+        if planning or operation not in _DOING:
+            return
+        if began is None:
+            self.tell(f"{_FOUND[operation]}: {title_of(step.urn)}")
+        elif (seconds := time.monotonic() - began) >= _SLOW_SECONDS:
             self.tell(f"{_DOING[operation][1]} {title_of(step.urn)} ({seconds:.0f} s)")
 
 

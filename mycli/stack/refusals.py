@@ -140,6 +140,13 @@ _ROWS = (
         "delete it, or choose another --stack-name",
     ),
     _Row(
+        r"(Resource|Parameter)?NotFound(Exception)?|NoSuch(Entity|Bucket)\w*"
+        r"|Invalid\w+ID\.NotFound",
+        r"Function not found",
+        "something of the stack is gone from the account: {words}",
+        "`mycli init` makes it anew",
+    ),
+    _Row(
         r"ServiceUnavailable\w*|Internal\w*|ServiceException|ServerException|RequestTimeout",
         r"connection reset|timeout|TLS handshake|unexpected EOF|StatusCode: 5\d\d",
         "AWS could not do it now: {words}",

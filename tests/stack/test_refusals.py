@@ -199,6 +199,18 @@ def provider(what: str, service: str, operation: str, status: int, said: str) ->
             id="passphrase",
         ),
         pytest.param(
+            provider(
+                "updating Lambda Function (mycli-orchestrator) code",
+                "Lambda",
+                "UpdateFunctionCode",
+                404,
+                "ResourceNotFoundException: Function not found",
+            ),
+            "something of the stack is gone from the account: Function not found",
+            "`mycli init`",
+            id="gone",
+        ),
+        pytest.param(
             provider("creating EC2 Subnet", "EC2", "CreateSubnet", 400, "api error Odd.Thing: Hm."),
             "Odd.Thing: Hm.",
             "it goes on where it stopped",
