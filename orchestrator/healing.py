@@ -75,4 +75,5 @@ def _gone(runtime: Runtime, record: Record) -> Observation | None:
 
 
 def _age(runtime: Runtime, record: Record) -> float:
-    return runtime.now() - records.created_seconds(record.execution_id)
+    """In seconds. A record far ahead of now is from before the clock was set back: no fresh one."""
+    return abs(runtime.now() - records.created_seconds(record.execution_id))

@@ -14,6 +14,7 @@ from orchestrator.wire import ListRequest, ListResponse, invalid
 _TOKEN = re.compile(r"[0-9a-f]{12}")
 QUERIES_A_PAGE = 12  # a filter that matches little must not hold the request for ever
 _EXAMINED_AT_ONCE = 100
+AHEAD_SECONDS = 24 * 3600  # where the clock was set back, the newest ids are ahead of it
 
 
 def page(runtime: Runtime, request: ListRequest) -> ListResponse:
@@ -23,8 +24,9 @@ def page(runtime: Runtime, request: ListRequest) -> ListResponse:
     """
     now = int(runtime.now())
     since = math.ceil(records.seconds_of(request.since)) if request.since else 0
-    low = f"{min(max(since, now - records.KEPT_SECONDS), now + 1):08x}0000"
-    high = f"{now:08x}ffff"
+    newest = now + AHEAD_SECONDS
+    low = f"{min(max(since, now - records.KEPT_SECONDS), newest + 1):08x}0000"
+    high = f"{newest:08x}ffff"
     if request.next_token is not None:
         high = min(high, _before(request.next_token))
     filtered = bool(request.repo or request.status)

@@ -64,7 +64,8 @@ def _is_done(runtime: Runtime, record: Record, found: Sequence[LogEvent], draine
     if record.task_arn is None or record.stopped_at is None:
         return True
     late_seconds = LATE_LOOKS * runtime.settings.log_poll_seconds
-    return runtime.now() - records.seconds_of(record.stopped_at) >= late_seconds
+    # An end that is far ahead, too, is long ago: the clock was set back since.
+    return abs(runtime.now() - records.seconds_of(record.stopped_at)) >= late_seconds
 
 
 def _to_response(
