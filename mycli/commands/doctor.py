@@ -21,8 +21,9 @@ def doctor(profile: Profile = None, as_json: Json = False) -> None:
     """Check that mycli works from here.
 
     Looked at are the configuration, the endpoint, the key, the clock, the engine, AWS credentials,
-    and the stack; each line says what to do. It changes nothing, and needs neither AWS credentials
-    nor an engine. The exit code is 1 where something is broken.
+    the stack, and how it differs from what `mycli init` would make; each line says what to do. It
+    changes nothing, and needs neither AWS credentials nor an engine. The exit code is 1 where
+    something is broken.
 
     \b
     mycli doctor
@@ -109,6 +110,8 @@ def _in_aws(profile: config.Profile | None) -> Iterator[Finding]:
     )
     yield stack
     if stack.verdict != "warn":
+        there = Stack(name, region=region, state=profile.state or None)
+        yield diagnosis.checked("drift", lambda: diagnosis.drift(there), otherwise="warn")
         yield diagnosis.checked(
             "function", lambda: diagnosis.function_errors(client, name), otherwise="warn"
         )

@@ -10,11 +10,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mycli import config, connection, output
 from mycli.errors import MycliError, UsageError
 from mycli.stack.refusals import explained
+
+if TYPE_CHECKING:
+    from mycli.stack.automation import Stack
 
 Verdict = Literal["ok", "warn", "fail"]
 Client = Callable[[str], Any]  # a service's name -> its boto3 client
@@ -174,6 +177,23 @@ def _table_stands(client: Client, stack_name: str) -> bool:
 def _cluster_stands(client: Client, stack_name: str) -> bool:
     found = client("ecs").describe_clusters(clusters=[f"{stack_name}-cluster"])["clusters"]
     return any(cluster["status"] == "ACTIVE" for cluster in found)
+
+
+def drift(stack: Stack) -> Finding:
+    """What an init would change: deleted or changed by hand, or by another version of mycli.
+
+    The account is asked about each resource, which takes some seconds.
+    """
+    from mycli.stack import engine, installation
+
+    name = "drift"
+    if not engine.look()[0] or not installation.has_plugin(engine.pulumi_home()):
+        return ok(name, "not looked for: the engine or its aws plugin is not installed here")
+    steps = stack.preview().steps
+    if not steps:
+        return ok(name, "none: `mycli init` would change nothing")
+    would = ", ".join(f"{step.operation} {step.type} {step.name}" for step in steps)
+    return warn(name, f"`mycli init` would {would}", "`mycli init --preview` shows more")
 
 
 def function_errors(client: Client, stack_name: str) -> Finding:
