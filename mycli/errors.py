@@ -23,7 +23,7 @@ the command line. 124 and the command's own exit codes are no errors of mycli.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 
 class MycliError(Exception):
@@ -104,6 +104,16 @@ class Lock:
 
     owner: str
     taken_at: datetime | None
+
+    def __str__(self) -> str:
+        """`ann@laptop (pid 4711), since 2026-11-21 12:39 UTC (3 hours ago)`."""
+        if not self.taken_at:
+            return self.owner
+        seconds = (datetime.now(UTC) - self.taken_at).total_seconds()
+        sizes = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
+        unit = next((unit for unit, size in sizes.items() if seconds >= 2 * size), "seconds")
+        age = f"{seconds / sizes[unit]:.0f} {unit} ago"
+        return f"{self.owner}, since {self.taken_at:%Y-%m-%d %H:%M %Z} ({age})"
 
 
 class StackLocked(StackError):

@@ -107,6 +107,12 @@ class Stack:
         return Outputs.read(known.outputs) if known else None
 
     @explained()
+    def exists(self) -> bool:
+        """Whether anything of the stack was made, as far as the state knows."""
+        known = self._known()
+        return bool(known and (known.resources or known.unsettled))
+
+    @explained()
     def has_key(self) -> bool:
         """Whether the stack has an API key, and an up without one keeps it."""
         known = self._known()

@@ -168,9 +168,8 @@ def explained(progress: Progress | None = None) -> Generator[None]:
         said = str(error).partition("\n stderr: ")[2].strip()
         if isinstance(error, ConcurrentUpdateError):
             lock = parse_lock(said)
-            since = f" since {lock.taken_at:%Y-%m-%d %H:%M:%S %Z}" if lock.taken_at else ""
             raise StackLocked(
-                f"the stack is being changed by {lock.owner}{since}",
+                f"the stack is being changed by {lock}",
                 "wait for it; if it is no more: --unlock",
                 lock,
             ) from None

@@ -41,6 +41,8 @@ def _place(stack: Stack, account: str, arn: str) -> dict[str, str]:
 
 def unlock(stack: Stack, *, force: bool) -> None:
     """Clear the lock of the stack's state, after asking. Raises UsageError without a yes."""
+    if lock := stack.lock():
+        output.warn(f"The stack is locked by {lock}")
     if not force:
         output.warn(f"Whoever changes the stack {stack.name} now would damage its state.")
         prompts.confirm("Clear the lock? [y/N]: ", ["y", "yes"], "the lock stays")

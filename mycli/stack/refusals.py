@@ -170,7 +170,8 @@ _ENGINE = (
     (
         re.compile(r"incorrect passphrase"),
         "the passphrase does not fit the state",
-        "set the right one, or name the right place: --state",
+        "put the right one back (in the account: an earlier version of the SSM parameter "
+        "/mycli-state/passphrase), or name the right place: --state",
     ),
     (
         re.compile(r"passphrase must be set|PULUMI_CONFIG_PASSPHRASE"),

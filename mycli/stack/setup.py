@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mycli import config
-from mycli.errors import AwsCredentialsError, ConfigError
+from mycli.errors import AwsCredentialsError, ConfigError, MycliError
 from mycli.stack.automation import Changes, Destroyed, OnEvent, Outputs, Settings, Stack
 
 
@@ -74,6 +74,7 @@ def up(stack: Stack, settings: Settings, profile_name: str, on_event: OnEvent) -
     command with the same key. The key of a stack that stands is only changed by rotate_key.
     """
     profile = find_profile(stack, profile_name)
+    is_first = profile is None
     new_key = settings.rotate_key
     if not settings.rotate_key and not stack.has_key():
         if profile is None:
@@ -81,7 +82,15 @@ def up(stack: Stack, settings: Settings, profile_name: str, on_event: OnEvent) -
             config.save_profile(profile, profile_name)
         new_key = not profile.is_finished
         settings = dataclasses.replace(settings, api_key=profile.api_key)
-    made = stack.up(settings, on_event)
+    try:
+        made = stack.up(settings, on_event)
+    except MycliError:
+        # Refused before anything was made: then there is nothing to finish with this key.
+        if is_first:
+            with contextlib.suppress(MycliError):
+                if not stack.exists():
+                    config.remove_profile(profile_name)
+        raise
     if made.api_key or profile:
         profile = config.Profile(
             api_endpoint=made.outputs.api_endpoint,

@@ -8,7 +8,10 @@ from typing import Any
 from mycli.errors import StackError
 from mycli.stack.names import STACK_TAG
 
-_OTHER_STATE = "is its state somewhere else (--state), or lost? Otherwise: another --stack-name"
+_OTHER_STATE = (
+    "is its state somewhere else: --state, --region? If it is lost: delete by hand what carries "
+    f"the tag {STACK_TAG}={{}}, or choose another --stack-name"
+)
 
 
 def check_free(clients: Callable[[str], Any], stack_name: str, region: str) -> None:
@@ -23,7 +26,7 @@ def check_free(clients: Callable[[str], Any], stack_name: str, region: str) -> N
         raise StackError(
             f"there is a stack {stack_name} in {region} ({vpcs[0]['VpcId']}) "
             "that this state does not know",
-            _OTHER_STATE,
+            _OTHER_STATE.format(stack_name),
         )
     role_name = f"{stack_name}-lambda-role"
     try:
@@ -34,7 +37,7 @@ def check_free(clients: Callable[[str], Any], stack_name: str, region: str) -> N
         raise StackError(
             f"there is a stack {stack_name} in this account that this state does not know, "
             f"perhaps in another region: its role {role_name} is",
-            _OTHER_STATE + ", or its --region",
+            _OTHER_STATE.format(stack_name),
         )
     raise StackError(
         f"the account has a role {role_name} that mycli did not make", "another --stack-name"

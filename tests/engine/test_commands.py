@@ -23,11 +23,11 @@ class Typed:
     err: str
 
 
-def type_in(cloud: Cloud, *words: str, stdin: str = "") -> Typed:
+def type_in(cloud: Cloud, *words: str, stdin: str = "", home: Path | None = None) -> Typed:
     ran = subprocess.run(
         [MYCLI, *words],
         input=stdin,
-        env={**cloud.process_environment(), "NO_COLOR": "1"},
+        env={**cloud.process_environment(home), "NO_COLOR": "1"},
         capture_output=True,
         text=True,
         check=False,
