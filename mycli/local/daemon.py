@@ -178,6 +178,7 @@ def _assemble(place: Place, account: Account) -> tuple[Any, Any]:
     )
     from mycli.local.tasks import Tasks
 
+    emulator.keep_throttling_in_time()
     permissions.mend(account.account_id, account.access_key_id, account.secret_access_key)
     log_streams.mend(place.logs)
     functions.mend(place.scratch / "provided")
