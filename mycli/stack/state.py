@@ -38,7 +38,13 @@ class Backend:
     @property
     def environment(self) -> Mapping[str, str]:
         """What the engine is started with."""
-        given = {"PULUMI_BACKEND_URL": self.url}
+        url = self.url
+        if url.startswith("file:"):
+            # Else the engine writes a second file beside each of its own, and not in one step: one
+            # that is killed just then leaves a state that no engine can read any more.
+            # https://pkg.go.dev/gocloud.dev/blob/fileblob (MetadataDontWrite)
+            url += ("&" if "?" in url else "?") + "metadata=skip"
+        given = {"PULUMI_BACKEND_URL": url}
         if self.passphrase is not None:
             given["PULUMI_CONFIG_PASSPHRASE"] = self.passphrase
         return given
