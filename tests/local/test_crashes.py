@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mycli.client import Client
-from mycli.errors import LocalAccountError
+from mycli.errors import EndpointError, LocalAccountError
 from mycli.local import account, stacks, teardown
 from mycli.local.clients import clients_of
 from mycli.local.ledger import Ledger
 from mycli.local.place import place
 from mycli.local.stacks import Made, Options
+from mycli.stack import package
 from tests.local.conftest import new_account, until
 from tests.local.inventory import inventory
 from tests.soak import sizes
 
 pytestmark = pytest.mark.usefixtures("ended")
 
+ORCHESTRATOR = Path(__file__).parents[2] / "orchestrator"
 Deed = Callable[[], Any]
 
 
@@ -129,3 +134,40 @@ def test_a_task_that_starts_while_destroy_runs_is_ended_too() -> None:
     assert gone.leftovers == []
     assert inventory(clients) == before
     assert not any(place().tasks.iterdir())
+
+
+HELD = """
+def run(*_: object) -> None:
+    import os, pathlib, time
+    pathlib.Path({!r}).write_text(f"{{os.getpid()}}\\n")
+    time.sleep(600)
+"""
+
+
+def test_an_exec_that_has_not_come_to_its_task_never_does(tmp_path: Path) -> None:
+    """It has passed the last check: with the function goes the process that would start it."""
+    clients = lasting_account()
+    made = up()
+    code = shutil.copytree(ORCHESTRATOR, tmp_path / "orchestrator")
+    with (code / "tasks.py").open("a") as file:
+        file.write(HELD.format(str(tmp_path / "held")))
+    package.build(tmp_path / "function.zip", package.installed_bcrypt(), code)
+    clients("lambda").update_function_code(
+        FunctionName="mycli-orchestrator", ZipFile=(tmp_path / "function.zip").read_bytes()
+    )
+    with ThreadPoolExecutor(1) as pool:
+        exec_ = pool.submit(run, made, "true")
+        held = until(lambda: read_line(tmp_path / "held"))
+        gone = teardown.destroy("mycli", False, quietly)
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(held), 0)
+        with pytest.raises(EndpointError):
+            exec_.result(60)
+    assert gone.leftovers == []
+    assert not any(place().tasks.iterdir())
+
+
+def read_line(path: Path) -> str | None:
+    """None until it is whole."""
+    text = path.read_text() if path.exists() else ""
+    return text if text.endswith("\n") else None
