@@ -138,18 +138,23 @@ class Cloud:
         self._hook(hook, after)
 
     def at_number(self, number: int, act: Callable[[], object], *, after: bool) -> None:
-        """Do it once, just before or after so many steps have been begun or done."""
+        """Do it once, just before or after so many steps were begun or done; reads do not count."""
         steps: list[Step] = []
 
         def hook(step: Step) -> None:
-            steps.append(step)
-            if len(steps) == number:
-                act()
+            if step.operation != "read":
+                steps.append(step)
+                if len(steps) == number:
+                    act()
 
         self._hook(hook, after)
 
-    def _hook(self, hook: Hook, after: bool) -> None:
+    def undisturbed(self) -> None:
+        """From now on nothing is done before or after a step."""
         self.provider.before = self.provider.after = lambda _: None
+
+    def _hook(self, hook: Hook, after: bool) -> None:
+        self.undisturbed()
         if after:
             self.provider.after = hook
         else:
@@ -162,13 +167,26 @@ def all_of(account: MotoServer) -> dict[str, list[str]]:
     return {**inventory(account.clients), "buckets": [bucket["Name"] for bucket in buckets]}
 
 
-def kill(session: int) -> None:
-    """Kill every process of the session that a child is the first of, as a power cut would."""
+def processes(session: int) -> dict[int, str]:
+    """Of the session that a child is the first process of, those that have not ended, and their
+    names.
+    """
+    found: dict[int, str] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             pid, _, rest = stat.read_text().partition(" (")
-            if int(rest.rpartition(")")[2].split()[3]) == session:
-                os.kill(int(pid), signal.SIGKILL)
+            name, _, numbers = rest.rpartition(")")
+            state, _, _, its_session = numbers.split()[:4]
+            if int(its_session) == session and state != "Z":
+                found[int(pid)] = name
+    return found
+
+
+def kill(session: int) -> None:
+    """Kill every process of the session, as a power cut would."""
+    for pid in processes(session):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager

@@ -47,6 +47,32 @@ def without_bucket_policies() -> None:
     FakeBucket.get_permission = neutral
 
 
+def with_absences() -> None:
+    """moto breaks, or answers with nothing, where it has no such deployment or integration."""
+    from moto.apigateway.exceptions import DeploymentNotFoundException, NoIntegrationDefined
+    from moto.apigateway.models import Deployment, Integration, Resource, RestAPI
+
+    def deployment(self: RestAPI, deployment_id: str) -> Deployment:
+        if deployment_id not in self.deployments:
+            raise DeploymentNotFoundException
+        return self.deployments[deployment_id]
+
+    def integration(self: Resource, method_type: str) -> Integration:
+        method = self.resource_methods.get(method_type)
+        if not (method and method.method_integration):
+            raise NoIntegrationDefined
+        return method.method_integration
+
+    def without_integration(self: Resource, method_type: str) -> Integration:
+        found = integration(self, method_type)
+        self.resource_methods[method_type].method_integration = None
+        return found
+
+    RestAPI.get_deployment = deployment
+    Resource.get_integration = integration
+    Resource.delete_integration = without_integration
+
+
 class Seen:
     """A request: the service that its signature names, what is asked for, and by whom."""
 
@@ -67,6 +93,7 @@ class MotoServer:
     def __init__(self) -> None:
         without_validator()
         without_bucket_policies()
+        with_absences()
         self.account_id = f"{secrets.randbelow(9 * 10**11) + 10**11}"
         self.on_request: Spoil = lambda _: None
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -107,8 +134,8 @@ class MotoServer:
         try:
             with self._lock:
                 answer = botocore_stubber.process_request(request)
-        except Exception:  # noqa: BLE001 (moto's own faults, told to whoever asked)
-            return 500, {}, traceback.format_exc().encode()
+        except Exception as error:  # noqa: BLE001 (moto's own faults, told to whoever asked)
+            return 500, {}, f"{error!r} {traceback.format_exc()}".encode()
         if answer is None:
             return 404, {}, f"moto does not know {service}".encode()
         status, answered, content = cast("tuple[int, Mapping[str, str], str | bytes]", answer)

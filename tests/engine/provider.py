@@ -54,13 +54,16 @@ Hook = Callable[[Step], None]
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """before, after: hooks, called in the engine's order; what they raise fails the step.
 
-    steps: all that was done since it was last emptied, reads left out.
+    steps: all that was done since it was last emptied, reads left out. cancelled: set when the
+    engine says that it was interrupted. doing: steps that were begun and have not ended.
     """
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._lock = threading.Lock()
         self.steps: list[Step] = []
+        self.doing: list[Step] = []
+        self.cancelled = threading.Event()
         self.before: Hook = lambda _: None
         self.after: Hook = lambda _: None
         self._server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=64))
@@ -99,6 +102,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.GetSchemaResponse(schema=json.dumps({"name": "aws"}))
 
     def Cancel(self, request: Any, context: Any) -> Any:
+        self.cancelled.set()
         return Empty()
 
     # --- Resources --------------------------------------------------------------------------------
@@ -184,19 +188,25 @@ class _Doing:
         self._provider, self._step, self._context = provider, step, context
 
     def __enter__(self) -> None:
-        self._told(self._provider.before)
+        self._provider.doing.append(self._step)
+        try:
+            self._provider.before(self._step)
+        except Exception as error:  # noqa: BLE001 (whatever the test wants to happen)
+            self._fail(error)
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error:
-            self._context.abort(grpc.StatusCode.UNKNOWN, f"{self._step.title}: {error}")
+            self._fail(error)
         self._provider.note(self._step)
-        self._told(self._provider.after)
-
-    def _told(self, hook: Hook) -> None:
         try:
-            hook(self._step)
-        except Exception as error:  # noqa: BLE001 (whatever the test wants to happen)
-            self._context.abort(grpc.StatusCode.UNKNOWN, f"{self._step.title}: {error}")
+            self._provider.after(self._step)
+        except Exception as raised:  # noqa: BLE001 (as above)
+            self._fail(raised)
+        self._provider.doing.remove(self._step)
+
+    def _fail(self, error: BaseException) -> None:
+        self._provider.doing.remove(self._step)
+        self._context.abort(grpc.StatusCode.UNKNOWN, f"{self._step.title}: {error}")
 
 
 def _kind(request: Any) -> Kind:
