@@ -1,7 +1,8 @@
 """Many execs at once, over HTTP, in an account that throttles as AWS does: all run, none twice.
 
 The function runs in as many instances as there are requests; in front of it is a stage that turns
-away, and behind it are an ECS and a DynamoDB that do.
+away, and behind it are an ECS and a DynamoDB that do. The first who could get through waits until
+somebody is turned away, so that this is so on a slow machine, too.
 """
 
 from __future__ import annotations
@@ -29,24 +30,26 @@ from orchestrator import handler
 from orchestrator.settings import Runtime
 from tests.orchestrator.conftest import API_KEY, Account, api_event
 from tests.soak import sizes
+from tests.task_script import wait_until
 
 RUN_TASKS_A_SECOND = 20
 TRANSACTION_SECONDS = 0.01
 NEW_ACCOUNT = 10  # Lambda's concurrent executions before AWS raises them
+LONGEST_SECONDS = 60
 
 
 class Bucket:
     """A token bucket, as AWS throttles: so many a second, so many at once."""
 
-    def __init__(self, rate: float, burst: float) -> None:
+    def __init__(self, rate: float, burst: float, left: float) -> None:
         self.rate, self.burst = rate, burst
-        self.left, self.at = burst, time.monotonic()
+        self.left, self.at = left, float("inf")  # until it is asked for the first time
         self.lock = threading.Lock()
 
     def take(self) -> bool:
         with self.lock:
             now = time.monotonic()
-            self.left = min(self.burst, self.left + (now - self.at) * self.rate)
+            self.left = min(self.burst, self.left + max(now - self.at, 0) * self.rate)
             self.at = now
             if self.left < 1:
                 return False
@@ -60,9 +63,10 @@ class Aws:
     def __init__(self) -> None:
         self.started: list[float] = []
         self.throttled: Counter[str] = Counter()
-        self.run_task = Bucket(RUN_TASKS_A_SECOND, burst=1)
+        self.run_task = Bucket(RUN_TASKS_A_SECOND, burst=1, left=0)
         self._moto = threading.Lock()
         self._transaction = threading.Lock()
+        self._met = threading.Event()
         self._answer = BotocoreStubber.process_request
 
     def process_request(self, stubber: Any, request: AWSPreparedRequest) -> Any:
@@ -77,11 +81,13 @@ class Aws:
                 return self._answer(stubber, request)
         # Each checks the item `closing`: the second of two that meet there is turned away.
         if not self._transaction.acquire(blocking=False):
+            self._met.set()
             reasons = [{"Code": "TransactionConflict"}, {"Code": "None"}, {"Code": "None"}]
             return self._refuse(
                 operation, "TransactionCanceledException", CancellationReasons=reasons
             )
         try:
+            assert self._met.wait(LONGEST_SECONDS)
             time.sleep(TRANSACTION_SECONDS)
             with self._moto:
                 return self._answer(stubber, request)
@@ -101,14 +107,19 @@ class Lambda:
         self.turned_away = 0
         self._idle: list[Runtime] = []
         self._room = threading.Semaphore(concurrent)
+        self._full = threading.Event()
+        if concurrent > NEW_ACCOUNT:
+            self._full.set()
         self._lock = threading.Lock()
 
     def invoke(self, event: dict[str, Any]) -> dict[str, Any] | None:
         """The function's answer; None where Lambda has no room."""
         if not self._room.acquire(blocking=False):
             self.turned_away += 1
+            self._full.set()
             return None
         try:
+            assert self._full.wait(LONGEST_SECONDS)
             instance = self._take()
             answer = handler.handle(instance, event, "a-request")
             self._idle.append(instance)
@@ -134,7 +145,7 @@ class Api(ThreadingHTTPServer):
     def __init__(self, function: Lambda) -> None:
         super().__init__(("127.0.0.1", 0), _ApiHandler)
         self.function = function
-        self.stage = Bucket(rate=50, burst=100)  # as mycli/stack/program.py sets them
+        self.stage = Bucket(rate=50, burst=100, left=100)  # as mycli/stack/program.py sets them
         self.seen: list[dict[str, Any]] = []
 
     @property
@@ -223,13 +234,12 @@ def assert_each_runs_once(account: Account, api: Api, ids: list[str]) -> None:
 def test_a_burst_of_execs_all_run_and_none_twice(
     account: Account, aws: Aws, api: Api, size: int
 ) -> None:
-    ids, told = burst(api, size)
+    ids, _ = burst(api, size)
 
     assert_each_runs_once(account, api, ids)
     assert aws.throttled["RunTask"]
     assert aws.throttled["TransactWriteItems"]
     assert len(aws.started) == size
-    assert any("AWS throttled RunTask: trying again in" in line for line in told)
 
 
 @sizes(15, 200)
@@ -245,7 +255,7 @@ def test_a_burst_in_a_new_account_all_run_too(account: Account, api: Api, size: 
 def test_the_command_line_says_that_it_waits_and_why(
     account: Account, aws: Aws, api: Api, tmp_path: Path
 ) -> None:
-    aws.run_task.rate = 0.5
+    aws.run_task.rate = 0
     settings = {"ENDPOINT": api.endpoint, "KEY": API_KEY}
     processes = [
         subprocess.Popen(
@@ -257,7 +267,9 @@ def test_the_command_line_says_that_it_waits_and_why(
         )
         for _ in range(2)
     ]
-    printed = [process.communicate(timeout=120) for process in processes]
+    wait_until(lambda: len(api.seen) > len(processes), LONGEST_SECONDS)  # one comes again
+    aws.run_task.rate = RUN_TASKS_A_SECOND
+    printed = [process.communicate(timeout=LONGEST_SECONDS) for process in processes]
 
     assert [process.returncode for process in processes] == [0, 0]
     assert_each_runs_once(account, api, [json.loads(out)["execution_id"] for out, _ in printed])
