@@ -216,7 +216,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
         raise ConfigError(f"{path}:{line} {error.problem}") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(
+            f"{path}: cannot be read: {reason}", "correct it, or move it out of the way"
+        ) from None
     except ValueError as error:  # 2024-02-30 looks like a date
         raise ConfigError(
             f"{path}: a value cannot be read: {error}", "write it in quotes if it is text"

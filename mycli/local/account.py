@@ -68,7 +68,10 @@ def start(account: Account) -> None:
         if not is_running(at):
             _launch(at)
     if not proves(account):
-        raise LocalAccountError(f"what answers on port {account.port} is not this account")
+        raise LocalAccountError(
+            f"what answers on port {account.port} is not this account",
+            "`mycli local stop`, then `mycli local start`",
+        )
 
 
 def _changed(at: Place, account: Account | None, runtime: str) -> Account:

@@ -52,6 +52,7 @@ def main(folder: Path) -> None:
     try:
         asyncio.run(_serve(place, account, lock, listener, started))
     except LocalAccountError as error:
+        os.close(lock)  # before anybody knows: who tries again at once must not take us for running
         os.write(started, _told(error).encode())
 
 

@@ -62,7 +62,7 @@ def mend(saved: SavedState, journal: Journal, after_load: Callable[[], None]) ->
     for name, keys in _STATE.items():
         app.SERVICE_HANDLERS[name] = _kept(app.SERVICE_HANDLERS[name], keys, saved)
     every_key = [key for key in app._state_map if any(key in keys for keys in _STATE.values())]
-    states = {key: saved.read(key) for key in every_key}
+    states = saved.read_all(every_key)
     entries = journal.read()
     journal.on_too_long = partial(saved.write, ["dynamodb", "ecs"])
 

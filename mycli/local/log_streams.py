@@ -66,8 +66,8 @@ class EventFile:
         places = self._index()
         with self.path.open("rb") as file:
             file.seek(places[first])
-            lines = file.read(places[last] - places[first]).splitlines()
-        return [_event(first + number, *json.loads(line)) for number, line in enumerate(lines)]
+            *lines, _ = file.read(places[last] - places[first]).split(b"\n")
+        return [_event(first + number, line) for number, line in enumerate(lines)]
 
     def page_end(self, first: int, limit: int) -> int:
         """Where a page of at most this many events, and 1 MB, ends. A long event stands alone."""
@@ -105,7 +105,12 @@ def _line(milliseconds: int, message: str) -> bytes:
     return json.dumps([milliseconds, message], ensure_ascii=False).encode(errors="replace") + b"\n"
 
 
-def _event(number: int, milliseconds: int, message: str) -> Event:
+def _event(number: int, line: bytes) -> Event:
+    """A damaged line hides no other one: it says so in its place."""
+    try:
+        milliseconds, message = json.loads(line)
+    except (ValueError, TypeError):
+        milliseconds, message = 0, "[mycli] this line of the log is damaged"
     return {
         "timestamp": milliseconds,
         "message": message,

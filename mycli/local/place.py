@@ -81,6 +81,8 @@ def read(at: Place) -> Account | None:
         config.refuse_open(at.account)
         return Account(**json.loads(at.account.read_bytes()))
     except FileNotFoundError:
+        if at.state.exists():  # an account was here, whose key is gone
+            raise damaged(at.account, "it is missing") from None
         return None
     except (OSError, ValueError, TypeError) as error:
         raise damaged(at.account, error) from None

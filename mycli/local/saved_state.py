@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -82,10 +84,17 @@ def _whole_lines(path: Path) -> list[bytes]:
     """A file's lines. What a kill left of another one is cut off, or the next would join it."""
     if not path.exists():
         return []
-    *lines, rest = path.read_bytes().split(b"\n")
+    *lines, rest = _content(path).split(b"\n")
     if rest:
         os.truncate(path, path.stat().st_size - len(rest))
     return lines
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise damaged(path, error.strerror) from None
 
 
 def _parsed(content: bytes, path: Path) -> Any:
@@ -105,14 +114,36 @@ class SavedState:
         self._journal = journal
         self._one_at_a_time = threading.Lock()
 
+    def read_all(self, keys: list[str]) -> dict[str, Any]:
+        """The state of each service, None of those that are not written yet.
+
+        They are first written in this order, so one before another cannot be missing. Raises
+        LocalAccountError where it is, and where one cannot be read.
+        """
+        states = {key: self.read(key) for key in keys}
+        written = [key for key in keys if states[key] is not None]
+        for key in keys[: len(written)]:
+            if key not in written:
+                raise damaged(self._paths(key)[0], "it is missing")
+        return states
+
+    def _check_code(self, state: bytes) -> None:
+        """The code of functions stands beside their state, in files named after its digest."""
+        for digest in re.findall(r'"code_blob_ref": "([0-9a-f]{64})"', state.decode()):
+            path = self._folder / "lambda-blobs" / f"{digest}.zip"
+            if hashlib.sha256(_content(path)).hexdigest() != digest:
+                raise damaged(path, "it is damaged")
+
     def read(self, key: str) -> Any:
         """A service's state, None where there is none. Raises LocalAccountError."""
         persistence = emulator.module("core.persistence")
         path, in_clear = self._paths(key)
         if path.exists():
-            document = _parsed(self._seal.open(path.read_bytes(), path), path)
+            content = self._seal.open(_content(path), path)
+            self._check_code(content)
+            document = _parsed(content, path)
         elif in_clear.exists():
-            document = _parsed(in_clear.read_bytes(), in_clear)
+            document = _parsed(_content(in_clear), in_clear)
         else:
             return None
         version, known = document["__ministack_format__"], persistence._state_format_version(key)

@@ -291,6 +291,15 @@ def test_a_line_that_a_kill_cut_short_is_dropped(tmp_path: Path) -> None:
     assert [event["message"] for event in EventFile(file)[:]] == ["whole", "also", "next"]
 
 
+def test_a_damaged_line_hides_no_other_one(tmp_path: Path) -> None:
+    file = tmp_path / "stream"
+    EventFile(file).extend(events("first", "second", "third"))
+    content = file.read_bytes()
+    file.write_bytes(content.replace(b'[1001, "second"]', b"\0\r\xff"))
+    told = [event["message"] for event in EventFile(file)[:]]
+    assert told == ["first", "[mycli] this line of the log is damaged", "third"]
+
+
 def test_a_page_has_a_megabyte_at_most(tmp_path: Path) -> None:
     stream = EventFile(tmp_path / "stream")
     stream.extend(events(*["x" * (PAGE_BYTES // 4)] * 6, "y" * (PAGE_BYTES * 2), "z"))

@@ -77,6 +77,10 @@ def test_a_state_in_clear_is_read_once_and_sealed(at: Place) -> None:
     assert own.clients("dynamodb").scan(TableName="table")["Items"] == [item]
 
 
+def contents(at: Place) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in at.state.glob("*.*") if path.is_file()}
+
+
 def start_told() -> LocalAccountError:
     with pytest.raises(LocalAccountError) as failure:
         account.start(load())
@@ -93,8 +97,22 @@ def cut_short(at: Place) -> None:
     os.truncate(at.state / "iam.sealed", 1000)
 
 
+def take_away(at: Place) -> None:
+    (at.state / "iam.sealed").unlink()
+
+
+def put_a_folder_there(at: Place) -> None:
+    take_away(at)
+    (at.state / "iam.sealed").mkdir()  # cannot be read: root, too, sees that
+
+
 def write(name: str, content: bytes) -> Callable[[Place], object]:
     return lambda at: (at.state / name).write_bytes(content)
+
+
+def write_in_clear(at: Place) -> None:
+    (at.state / "ssm.sealed").unlink()
+    (at.state / "ssm.json").write_text("{]")
 
 
 @pytest.mark.parametrize(
@@ -102,9 +120,11 @@ def write(name: str, content: bytes) -> Callable[[Place], object]:
     [
         pytest.param(change_key, id="another key"),
         pytest.param(cut_short, id="cut short"),
+        pytest.param(take_away, id="missing"),
+        pytest.param(put_a_folder_there, id="unreadable"),
         pytest.param(write("iam.sealed", b"\0" * 4096), id="zeros"),
         pytest.param(write("journal.sealed", b"\0" * 100 + b"\n"), id="zeros in the journal"),
-        pytest.param(write("ssm.json", b"{]"), id="in clear, and no JSON"),
+        pytest.param(write_in_clear, id="in clear, and no JSON"),
     ],
 )
 def test_a_state_that_cannot_be_opened_is_told_and_left_alone(
@@ -112,14 +132,13 @@ def test_a_state_that_cannot_be_opened_is_told_and_left_alone(
 ) -> None:
     new_account()
     account.stop()
-    (at.state / "ssm.sealed").unlink()
     damage(at)
-    before = {path: path.read_bytes() for path in at.state.glob("*.*")}
+    before = contents(at)
     told = start_told()
     assert str(at.state) in told.message
     assert "cannot be read" in told.message
     assert "mycli local reset" in told.hint
-    assert {path: path.read_bytes() for path in at.state.glob("*.*")} == before
+    assert contents(at) == before
 
 
 def test_a_state_of_a_newer_emulator_is_not_misread(tmp_path: Path) -> None:
