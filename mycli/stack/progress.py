@@ -91,7 +91,7 @@ class Progress:
         elif after := event.res_outputs_event:
             self._end(after.metadata, bool(after.planning))
         elif (said := event.diagnostic_event) and said.severity == "error":
-            title = "" if not said.urn or ":pulumi:" in said.urn else title_of(said.urn)
+            title = "" if not said.urn or "::pulumi:" in said.urn else title_of(said.urn)
             self.failures.append(Failure(title, self.hide(said.message.strip())))
 
     def _begin(self, step: Any, planning: bool) -> None:

@@ -9,7 +9,7 @@ import contextlib
 import functools
 import json
 import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
@@ -83,8 +83,12 @@ class Request:
         return f"arn:aws:iam::{self.account}:role/{name}"
 
 
+Refuse = Callable[[Asked], tuple[str, str] | None]
+"""Whether it is refused: with which code, and in which words."""
+
+
 @contextlib.contextmanager
-def watched(account: MotoServer) -> Generator[list[Asked]]:
+def watched(account: MotoServer, refuse: Refuse = lambda _: None) -> Generator[list[Asked]]:
     """All that is asked of the account within it."""
     found: list[Asked] = []
     answer = account.answer
@@ -92,7 +96,10 @@ def watched(account: MotoServer) -> Generator[list[Asked]]:
     def look(method: str, path: str, headers: Any, body: bytes) -> Any:
         if scope := _SCOPE.search(headers.get("authorization", "")):
             request = Request(account.account_id, scope[1], method, path, headers, body)
-            found.extend(_READERS[scope[1]](request))
+            asked = list(_READERS[scope[1]](request))
+            found.extend(asked)
+            for refused in filter(None, map(refuse, asked)):
+                return _refusal(scope[1], *refused)
         return answer(method, path, headers, body)
 
     account.answer = look
@@ -100,6 +107,19 @@ def watched(account: MotoServer) -> Generator[list[Asked]]:
         yield found
     finally:
         account.answer = answer
+
+
+def _refusal(service: str, code: str, words: str) -> tuple[int, dict[str, str], bytes]:
+    """As the service's protocol has it. https://smithy.io/2.0/aws/protocols/"""
+    error = f"<Code>{code}</Code><Message>{words}</Message>"
+    if service in ("iam", "sts"):
+        return 403, {}, f"<ErrorResponse><Error>{error}</Error></ErrorResponse>".encode()
+    if service == "ec2":
+        return 403, {}, f"<Response><Errors><Error>{error}</Error></Errors></Response>".encode()
+    if service == "s3":
+        return 403, {}, f"<Error>{error}</Error>".encode()
+    body = json.dumps({"__type": code, "message": words})
+    return 400, {"x-amzn-ErrorType": code}, body.encode()
 
 
 def _named(request: Request) -> tuple[str, dict[str, Any]]:
@@ -290,9 +310,7 @@ def _tagging(request: Request) -> Iterator[Asked]:
 
 
 def _sts(request: Request) -> Iterator[Asked]:
-    """GetCallerIdentity needs no permission."""
-    assert _named(request)[0] == "GetCallerIdentity"
-    yield from ()
+    yield Asked(f"sts:{_named(request)[0]}", "*", {})
 
 
 _READERS = {
