@@ -198,7 +198,8 @@ class Stack:
         with self._opened(on_event) as (there, known):
             self._settle(there, known, on_event)
             tasks = self._end_executions(known, on_event)
-            definitions = task_definitions.prune(ecs, self.name, on_event)
+            # Not the template: its provider wants to deregister it, and not find it gone.
+            definitions = task_definitions.prune(ecs, self.name, on_event, template=False)
             progress = Progress(on_event)
             _alone(there, lambda: there.destroy(progress), on_event)
             # What deleting the template left of it: the provider only deregisters.

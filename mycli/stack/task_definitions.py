@@ -25,17 +25,22 @@ class Counts:
         return Counts(**{name: value + getattr(other, name) for name, value in vars(self).items()})
 
 
-def prune(ecs: Any, stack_name: str, on_event: Callable[[str], None]) -> Counts:
+def prune(
+    ecs: Any, stack_name: str, on_event: Callable[[str], None], *, template: bool = True
+) -> Counts:
     """Deregister and delete every task definition that carries this stack's tag.
 
-    ecs: a boto3 client. on_event is told what happens, in sentences. A revision without the tag is
-    left alone, whatever its name. A revision that a task still uses goes once the task has ended.
+    ecs: a boto3 client. on_event is told what happens, in sentences. template: also those of the
+    template's family. A revision without the tag is left alone, whatever its name. A revision that
+    a task still uses goes once the task has ended.
     """
     active: list[str] = []
     inactive: list[str] = []
     families = 0
     # A deregistered revision need not show its tags, so what is ours is noted before.
     for family in _families(ecs, stack_name):
+        if family == f"{stack_name}-task" and not template:
+            continue
         found = [_ours(ecs, family, status, stack_name) for status in ("ACTIVE", "INACTIVE")]
         active += found[0]
         inactive += found[1]

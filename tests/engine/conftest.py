@@ -127,6 +127,16 @@ class Cloud:
             text=True,
         )
 
+    def run_task(self, family: str = "mycli-task") -> None:
+        """An execution of the stack mycli that runs until it is stopped."""
+        of = self.account.clients
+        ours = [{"Name": "tag:mycli:stack", "Values": ["mycli"]}]
+        subnet = of("ec2").describe_subnets(Filters=ours)["Subnets"][0]["SubnetId"]
+        network = {"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": []}}
+        of("ecs").run_task(
+            cluster="mycli-cluster", taskDefinition=family, networkConfiguration=network
+        )
+
     def at(self, title: str, act: Callable[[], object], *, after: bool = False) -> None:
         """Do it once, just before or after the step of that title, such as `create Vpc vpc`."""
         waiting = [act]

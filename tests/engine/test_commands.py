@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from mycli import config
+from mycli.stack.names import STACK_TAG
 from tests.engine.conftest import Cloud
+from tests.engine.moto_server import Seen
 
 MYCLI = Path(sys.executable).with_name("mycli")
 
@@ -82,11 +84,57 @@ def test_a_stack_from_init_to_destroy(cloud: Cloud, tmp_path: Path) -> None:
     assert new.api_key != profile.api_key
     assert new.api_key in rotated.out
 
+    run_two_executions(cloud)
+    done = note_what_is_done(cloud)
     gone = type_in(cloud, "destroy", stdin="y\n")
     assert gone.code == 0, gone
+    assert "2 running executions would be stopped" in gone.err
     assert "nothing of the stack is left" in gone.out
     assert cloud.has() == {}
     assert not config.config_path().exists()
+    where = [done.index(step) for step in ORDER]
+    assert where == sorted(where), done
+    assert "DeleteTaskDefinitions" in done[done.index("delete TaskDefinition template") :]
+
+
+# What of destroy must come before what; the first of several of a kind.
+ORDER = [
+    "PutItem",  # that no execution is let in any more
+    "StopTask",
+    "DeregisterTaskDefinition",
+    "delete Stage stage",
+    "delete Integration orchestrator",
+    "delete Function orchestrator",
+    "delete RolePolicy lambda",
+    "delete Role lambda-role",
+]
+
+
+def run_two_executions(cloud: Cloud) -> None:
+    """One of the default image, and one of an image whose family the function has registered."""
+    ecs = cloud.account.clients("ecs")
+    template = ecs.describe_task_definition(taskDefinition="mycli-task")["taskDefinition"]
+    for _ in range(12):  # more revisions than are deleted by one call
+        ecs.register_task_definition(
+            family="mycli-task-alpine-3",
+            containerDefinitions=template["containerDefinitions"],
+            tags=[{"key": STACK_TAG, "value": "mycli"}],
+        )
+    for family in ("mycli-task", "mycli-task-alpine-3"):
+        cloud.run_task(family)
+
+
+def note_what_is_done(cloud: Cloud) -> list[str]:
+    """From now on: what AWS is asked for by services that name it, and the engine's steps."""
+    done: list[str] = []
+
+    def asked(seen: Seen) -> None:
+        if seen.target:
+            done.append(seen.target.rpartition(".")[2])
+
+    cloud.account.on_request = asked
+    cloud.provider.before = lambda step: done.append(step.title)
+    return done
 
 
 @pytest.mark.parametrize(

@@ -102,20 +102,10 @@ def test_what_was_deleted_by_hand_is_made_anew(cloud: Cloud) -> None:
     told: list[str] = []
     assert stack.refresh(told.append).deleted == 3  # its two permissions went with it
     assert "Gone from the account: Function orchestrator" in told
-    start_a_task(cloud.account.clients)
+    cloud.run_task()
     gone = stack.destroy()
     assert (gone.tasks, gone.leftovers) == (1, [])
     assert cloud.has() == {}
-
-
-def start_a_task(of: Clients) -> None:
-    [subnet, *_] = of("ec2").describe_subnets(
-        Filters=[{"Name": "tag:mycli:stack", "Values": ["mycli"]}]
-    )["Subnets"]
-    network = {"awsvpcConfiguration": {"subnets": [subnet["SubnetId"]], "securityGroups": []}}
-    of("ecs").run_task(
-        cluster="mycli-cluster", taskDefinition="mycli-task", networkConfiguration=network
-    )
 
 
 def doctor(cloud: Cloud, api_id: str) -> list[dict[str, str]]:
