@@ -76,7 +76,7 @@ def mend(saved: SavedState, journal: Journal, after_load: Callable[[], None]) ->
 
     def save_all(_services: Any = None) -> None:
         try:
-            saved.write(every_key)
+            saved.write_all(every_key)
         except OSError as error:  # all is there still: in the files as they were, and the journal
             logger.error("the state could not be written anew: %s", error)
 

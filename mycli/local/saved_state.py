@@ -110,22 +110,27 @@ class SavedState:
 
     def __init__(self, folder: Path, seal: Seal, journal: Journal) -> None:
         self._folder = folder
+        self._written = folder / "written.sealed"
         self._seal = seal
         self._journal = journal
         self._one_at_a_time = threading.Lock()
 
     def read_all(self, keys: list[str]) -> dict[str, Any]:
-        """The state of each service, None of those that are not written yet.
+        """The state of each service, None where there is none.
 
-        They are first written in this order, so one before another cannot be missing. Raises
-        LocalAccountError where it is, and where one cannot be read.
+        Raises LocalAccountError where one cannot be read, or was written and is missing.
         """
         states = {key: self.read(key) for key in keys}
-        written = [key for key in keys if states[key] is not None]
-        for key in keys[: len(written)]:
-            if key not in written:
-                raise damaged(self._paths(key)[0], "it is missing")
+        if self._written.exists():
+            for key in json.loads(self._seal.open(_content(self._written), self._written)):
+                if states.get(key) is None:
+                    raise damaged(self._paths(key)[0], "it is missing")
         return states
+
+    def write_all(self, keys: list[str]) -> None:
+        """Write the state of these services, and that from now on there is one of each."""
+        self.write(keys)
+        config.write_private(self._written, self._seal.close(json.dumps(keys).encode()))
 
     def _check_code(self, state: bytes) -> None:
         """The code of functions stands beside their state, in files named after its digest."""

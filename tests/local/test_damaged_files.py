@@ -73,7 +73,7 @@ def look() -> list[tuple[str, str, int | None]]:
         return [(each.execution_id, each.status, each.exit_code) for each in client.list()]
 
 
-@sizes(1, 4)
+@sizes(1, 2)
 def test_it_is_told_or_does_no_harm(kept: Kept, home: Path, size: int) -> None:
     draw = random.Random(size)
     cases = [(file, damage) for file in kept.files() for damage in damages(kept.home / file, draw)]
