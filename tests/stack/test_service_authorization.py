@@ -88,6 +88,13 @@ def test_each_action_is_allowed_on_every_kind_that_it_must_have(document: dict[s
         assert "*" not in resources or not of_ours, action
 
 
+def test_each_resource_is_of_a_kind_that_its_actions_take(document: dict[str, Any]) -> None:
+    for statement in document["Statement"]:
+        arns = [arn for action in statement["Action"] for _, own, _ in kinds(action) for arn in own]
+        for resource in statement["Resource"]:
+            assert resource == "*" or fits(resource, arns), resource
+
+
 def test_each_condition_is_on_a_key_that_the_action_knows(document: dict[str, Any]) -> None:
     for action in actions(document):
         for resources, keys in granted(document, action):
