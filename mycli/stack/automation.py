@@ -63,6 +63,10 @@ def _quiet(_: str) -> None:
     pass
 
 
+class _NoStack(StackError):
+    state_removed = False
+
+
 class Stack:
     """A stack in the account that boto3's credentials are of. Nothing is asked of AWS before a
     method is called.
@@ -190,30 +194,17 @@ class Stack:
         but the state, and neither the function nor the API. What mycli made for the state goes with
         its last stack.
         """
-        from mycli.stack import task_definitions
         from mycli.stack.leftovers import find_leftovers
-        from mycli.stack.progress import Progress
 
-        ecs = self._clients("ecs")
-        with self._opened(on_event) as (there, known):
-            self._settle(there, known, on_event)
-            tasks = self._end_executions(known, on_event)
-            # Not the template: its provider wants to deregister it, and not find it gone.
-            definitions = task_definitions.prune(ecs, self.name, on_event, template=False)
-            progress = Progress(on_event)
-            _alone(there, lambda: there.destroy(progress), on_event)
-            # What deleting the template left of it: the provider only deregisters.
-            definitions += task_definitions.prune(ecs, self.name, on_event)
-            leftovers = find_leftovers(self._clients, self.name)
-            there.remove()
-            state_removed = not there.any_stacks() and self._place.remove()
-        return Destroyed(
-            resources=progress.changes.deleted,
-            tasks=tasks,
-            definitions=definitions,
-            leftovers=leftovers,
-            state_removed=state_removed,
-        )
+        try:
+            with self._opened(on_event) as (there, known):
+                return self._destroy(there, known, on_event)
+        except _NoStack as none:
+            if not none.state_removed:
+                raise
+        # All but the place of the state was gone already.
+        leftovers = find_leftovers(self._clients, self.name)
+        return Destroyed(leftovers=leftovers, state_removed=True)
 
     @explained()
     def lock(self) -> Lock | None:
@@ -238,6 +229,30 @@ class Stack:
             return len(executions.running(ecs, f"{self.name}-cluster"))
         except ecs.exceptions.ClusterNotFoundException:
             return 0
+
+    def _destroy(self, there: Deployment, known: Snapshot, on_event: OnEvent) -> Destroyed:
+        from mycli.stack import task_definitions
+        from mycli.stack.leftovers import find_leftovers
+        from mycli.stack.progress import Progress
+
+        self._settle(there, known, on_event)
+        tasks = self._end_executions(known, on_event)
+        ecs = self._clients("ecs")
+        # Not the template: its provider wants to deregister it, and not find it gone.
+        definitions = task_definitions.prune(ecs, self.name, on_event, template=False)
+        progress = Progress(on_event)
+        _alone(there, lambda: there.destroy(progress), on_event)
+        # What deleting the template left of it: the provider only deregisters.
+        definitions += task_definitions.prune(ecs, self.name, on_event)
+        leftovers = find_leftovers(self._clients, self.name)
+        there.remove()
+        return Destroyed(
+            resources=progress.changes.deleted,
+            tasks=tasks,
+            definitions=definitions,
+            leftovers=leftovers,
+            state_removed=not there.any_stacks() and self._place.remove(),
+        )
 
     def _end_executions(self, known: Snapshot, on_event: OnEvent) -> int:
         from mycli.stack import executions
@@ -287,21 +302,20 @@ class Stack:
 
     @contextlib.contextmanager
     def _opened(self, on_event: OnEvent) -> Generator[tuple[Deployment, Snapshot]]:
-        """The stack that is there. Raises StackError where there is none."""
+        """The stack that is there. Raises _NoStack where there is none, and then takes away what a
+        destroy that was interrupted has left of the place of the state.
+        """
         from mycli.stack import engine
 
         self.caller()
         if not (backend := self._place.find()):
-            self._place.remove()  # what a destroy that was interrupted has left of it
-            raise self._none()
+            raise self._none(self._place.remove())
         found = engine.find(on_event)
         engine.provide_plugin(found, on_event)
         with tempfile.TemporaryDirectory(prefix="mycli-") as folder:
             there = self._deployment(backend, found, Path(folder))
             if not (known := there.snapshot()):
-                if not there.any_stacks():
-                    self._place.remove()
-                raise self._none()
+                raise self._none(not there.any_stacks() and self._place.remove())
             yield there, known
 
     def _settle(self, there: Deployment, known: Snapshot, on_event: OnEvent) -> None:
@@ -368,11 +382,13 @@ class Stack:
             hint = f"did you mean {' or '.join(near)}?" if near else "for example: us-east-2"
             raise StackError(f"there is no AWS region {self.region}", hint)
 
-    def _none(self) -> StackError:
-        return StackError(
+    def _none(self, state_removed: bool = False) -> _NoStack:
+        error = _NoStack(
             f"there is no stack {self.name} in {self.region}",
             "another --stack-name, --region or --state, or another AWS profile?",
         )
+        error.state_removed = state_removed
+        return error
 
     @functools.cached_property
     @explained()

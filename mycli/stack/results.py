@@ -124,8 +124,8 @@ class Destroyed:
     state_removed: whether the place of the state went too, as it had no other stack.
     """
 
-    resources: int
-    tasks: int
-    definitions: Counts
+    resources: int = 0
+    tasks: int = 0
+    definitions: Counts = field(default_factory=Counts)
     leftovers: list[str]
     state_removed: bool
