@@ -14,7 +14,7 @@ import pytest
 
 from mycli import config
 from mycli.client import Client
-from mycli.errors import ConfigError, LocalAccountError, MycliError
+from mycli.errors import ApiError, ConfigError, LocalAccountError, MycliError
 from mycli.local import account, stacks, teardown
 from mycli.local.place import load, place
 from tests.local.conftest import until
@@ -112,6 +112,7 @@ def test_what_is_missing_is_told_before_anything_runs(kept: Kept, home: Path, na
 
 
 def is_clear(told: MycliError, case: object) -> None:
-    assert told.hint, case
+    # A bit of the address in the configuration may make it another one's, who answers in his words.
+    assert told.hint or isinstance(told, ApiError), case
     assert "\n" not in told.message, case
     assert "Traceback" not in told.message + told.hint, case
