@@ -76,7 +76,12 @@ class Running:
         assert path.exists(), self.end()
 
     def terminate(self) -> None:
-        """As ECS does: TERM to the first process only."""
+        """As ECS does: TERM to the first process only, once that waits for the command.
+
+        Before, the script would end the command at once: it could not tell whether it can hear.
+        """
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        wait_until(lambda: not stat.exists() or ") S" in stat.read_text())
         self.process.send_signal(signal.SIGTERM)
 
     def end(self) -> Ended:
