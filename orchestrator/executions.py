@@ -33,19 +33,24 @@ def start(runtime: Runtime, request: ExecRequest) -> ExecResponse:
     with the same token and revision, so that ECS starts one task, ever.
     """
     image = request.image or runtime.settings.default_image
-    tasks.overrides(request, "0" * 12, image)  # too large: refused before anything is written
+    size = (request.cpu, request.memory) if request.cpu and request.memory else None
+    tasks.overrides(request, "0" * 12, image, size)  # too large: refused before anything is written
     _check_protocol(runtime, request)
-    revision = task_definitions.find(runtime, image, with_repo=not request.skip_git)
+    revision = task_definitions.find(
+        runtime, image, with_repo=not request.skip_git, arch=request.arch
+    )
     fields = {
         "command": request.command,
         "image": image,
         "repo": None if request.skip_git else request.repo,
         "branch": None if request.skip_git else request.branch,
-        "cpu": request.cpu or revision.cpu,
-        "memory": request.memory or revision.memory,
+        "cpu": size[0] if size else revision.cpu,
+        "memory": size[1] if size else revision.memory,
+        "sized": bool(size),
         "architecture": revision.architecture,
         "task_definition": revision.arn,
         "task_definition_cached": revision.cached,
+        "task_definition_reason": revision.reason,
     }
     digest = _digest(runtime, request)
     record, earlier = records.create(runtime, fields, request.request_id, digest)
@@ -124,11 +129,16 @@ def _run(
     try:
         return tasks.run(runtime, request, record), record
     except tasks.MissingRevision:
-        with_repo = not request.skip_git
-        task_definitions.forget(runtime, record.image, with_repo=with_repo)
-        revision = task_definitions.find(runtime, record.image, with_repo=with_repo)
+        task_definitions.forget(runtime, record.task_definition)
+        revision = task_definitions.find(
+            runtime,
+            record.image,
+            with_repo=not request.skip_git,
+            arch=record.architecture.lower(),
+            shell=record.shell,
+        )
         chosen = records.choose_revision(
-            runtime, record.execution_id, revision.arn, cached=revision.cached
+            runtime, record.execution_id, revision.arn, revision.reason
         )
         record = chosen or record
         return tasks.run(runtime, request, record), record
@@ -142,8 +152,10 @@ def _to_exec_response(record: Record, task_arn: str, status: str) -> ExecRespons
         log_stream=tasks.log_stream(task_arn),
         created_at=record.created_at,
         image=record.image,
+        image_name=record.image_name,
         task_definition=record.task_definition,
         task_definition_cached=record.task_definition_cached,
+        task_definition_reason=record.task_definition_reason,
     )
 
 
@@ -191,6 +203,10 @@ def to_status_response(runtime: Runtime, record: Record) -> StatusResponse:
         exit_code=record.exit_code,
         stopped_reason=record.stopped_reason,
         image=record.image,
+        image_name=record.image_name,
+        cpu=record.cpu,
+        memory=record.memory,
+        arch=record.architecture.lower(),
         repo=record.repo,
         branch=record.branch,
         command=record.command,

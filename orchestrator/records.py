@@ -28,6 +28,9 @@ CREATE_TRIES = 8
 class Record:
     """One execution. Times are ISO 8601 in UTC, to the second; architecture is ECS's word.
 
+    sized: cpu and memory were asked for, and are not just those of the task definition. shell: what
+    runs the script, where that is not the template's.
+
     desired_status is set once the task is to stop. exit_code stays None where the container never
     ran or was lost: stopped_reason says why.
     """
@@ -38,13 +41,17 @@ class Record:
     desired_status: str | None = None
     command: str
     image: str
+    image_name: str | None = None
+    shell: str | None = None
     repo: str | None = None
     branch: str | None = None
     cpu: int
     memory: int
+    sized: bool = False
     architecture: str
     task_definition: str
     task_definition_cached: bool
+    task_definition_reason: str = ""
     task_arn: str | None = None
     capacity_provider: str | None = None
     started_at: str | None = None
@@ -216,15 +223,24 @@ def advance(runtime: Runtime, execution_id: str, seen: Observation) -> Record | 
 
 
 def choose_revision(
-    runtime: Runtime, execution_id: str, task_definition: str, *, cached: bool
+    runtime: Runtime, execution_id: str, task_definition: str, reason: str
 ) -> Record | None:
-    """Note that another revision will be run, while the execution has not started."""
+    """Note that another revision will be run, while the execution has not started.
+
+    reason: why it was registered, empty where it was there.
+    """
     return _update(
         runtime,
         execution_id,
-        "SET task_definition = :task_definition, task_definition_cached = :cached",
+        "SET task_definition = :task_definition, task_definition_cached = :cached,"
+        " task_definition_reason = :reason",
         "#status = :starting AND attribute_not_exists(task_arn)",
-        {":task_definition": task_definition, ":cached": cached, ":starting": "starting"},
+        {
+            ":task_definition": task_definition,
+            ":cached": not reason,
+            ":reason": reason,
+            ":starting": "starting",
+        },
     )
 
 

@@ -18,6 +18,7 @@ from typing import Any, cast
 from botocore.exceptions import ClientError
 
 from orchestrator import refusals
+from orchestrator.locks import alone
 from orchestrator.settings import Runtime, log
 from orchestrator.wire import CONTAINER_NAME
 
@@ -42,32 +43,63 @@ _REGISTERED_FIELDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
-    """A task definition to run. cpu: vCPU units; memory: MB. cached: it was there already."""
+    """A task definition to run. cpu: vCPU units; memory: MB; architecture: ECS's word.
+
+    reason: why it was registered just now; empty where it was there already.
+    """
 
     arn: str
     cpu: int
     memory: int
     architecture: str
-    cached: bool
+    reason: str = ""
+
+    @property
+    def cached(self) -> bool:
+        return not self.reason
 
 
-def find(runtime: Runtime, image: str, *, with_repo: bool) -> Revision:
+@dataclass(frozen=True, kw_only=True)
+class _Missing:
+    """That nothing fits, the family to register it in, and why."""
+
+    family: str
+    reason: str
+
+
+def find(
+    runtime: Runtime,
+    image: str,
+    *,
+    with_repo: bool,
+    arch: str | None = None,
+    shell: str | None = None,
+) -> Revision:
     """The revision for this image, registered if need be; no call to AWS where it is remembered.
 
-    with_repo: whether the stack's git credentials, if it has any, are to be in reach.
+    with_repo: whether the stack's git credentials, if it has any, are to be in reach. arch: a word
+    of the wire; shell: what runs the script. The template's, where these two are left out.
     """
-    remembered = _memory_key(image, with_repo)
-    if remembered in runtime.remembered:
-        revision: Revision = runtime.remembered[remembered]
-        log(message=f"Using cached task definition {_short(revision.arn)}")
-        return revision
     template = _template(runtime)
     with_git = with_repo and bool(_executor(template).get("secrets"))
-    definition = _definition(template, with_git=with_git)
-    revision = _look_up(runtime, definition, image, with_git)
+    definition = _definition(template, with_git=with_git, arch=arch, shell=shell)
+    remembered = ("revision", image, "git" if with_git else "", *_kind(definition))
+    if remembered in runtime.remembered:
+        revision: Revision = runtime.remembered[remembered]
+        log(message=f"Using cached task definition {short_name(revision.arn)}")
+        return revision
+    architecture, its_shell = _kind(definition)
+    families = family_names(
+        runtime.settings.stack,
+        image,
+        with_git=with_git,
+        arch=architecture.lower(),
+        shell=None if its_shell == _kind(template)[1] else its_shell,
+    )
+    revision = _find_or_register(runtime, definition, image, families)
     if len(runtime.remembered) >= MAX_REMEMBERED:
         runtime.remembered.clear()
-    runtime.remembered[remembered] = dataclasses.replace(revision, cached=True)
+    runtime.remembered[remembered] = dataclasses.replace(revision, reason="")
     return revision
 
 
@@ -78,13 +110,16 @@ def git_protocols(runtime: Runtime) -> Sequence[str]:
     return given.get("MYCLI_GIT_PROTOCOLS", "https:ssh").split(":")
 
 
-def forget(runtime: Runtime, image: str, *, with_repo: bool) -> None:
-    """Look this image up again next time: its revision is not there any more."""
-    runtime.remembered.pop(_memory_key(image, with_repo), None)
+def forget(runtime: Runtime, arn: str) -> None:
+    """Look its image up again next time: this revision is not there any more."""
+    for key, known in list(runtime.remembered.items()):
+        if isinstance(known, Revision) and known.arn == arn:
+            del runtime.remembered[key]
 
 
-def _memory_key(image: str, with_repo: bool) -> tuple[str, ...]:
-    return ("revision", image, "with repo" if with_repo else "without repo")
+def short_name(arn: str) -> str:
+    """`family:revision`, as people write it."""
+    return arn.rpartition("/")[2]
 
 
 def sanitized(image: str) -> str:
@@ -93,11 +128,19 @@ def sanitized(image: str) -> str:
     return name[:_SANITIZED_LENGTH].rstrip("-")
 
 
-def family_names(stack: str, image: str, *, with_git: bool) -> tuple[str, str]:
-    """The family for this image, and the one for when the first belongs to another image."""
-    suffix = "-git" if with_git else ""
+def family_names(
+    stack: str, image: str, *, with_git: bool, arch: str = "x86_64", shell: str | None = None
+) -> tuple[str, ...]:
+    """The families that this may stand in: the first, and one for when that is another image's.
+
+    With a shell of its own there is only the second sort, so that it is no clash with the image's
+    ordinary use, and neither takes turns with the other in one family.
+    """
+    suffix = ("" if arch == "x86_64" else f"-{arch}") + ("-git" if with_git else "")
     family = f"{stack}-task-{sanitized(image)}"
-    return f"{family}{suffix}", f"{family}-{hashlib.sha256(image.encode()).hexdigest()[:8]}{suffix}"
+    told_apart = hashlib.sha256((image if shell is None else f"{image}\n{shell}").encode())
+    hashed = f"{family}-{told_apart.hexdigest()[:8]}{suffix}"
+    return (f"{family}{suffix}", hashed) if shell is None else (hashed,)
 
 
 def _template(runtime: Runtime) -> dict[str, Any]:
@@ -113,7 +156,15 @@ def _executor(definition: Mapping[str, Any]) -> dict[str, Any]:
     return next(container for container in containers if container["name"] == CONTAINER_NAME)
 
 
-def _definition(template: Mapping[str, Any], *, with_git: bool) -> dict[str, Any]:
+def _kind(definition: Mapping[str, Any]) -> tuple[str, str]:
+    """Its architecture and its shell: with the image, what a definition is for."""
+    shell = next(iter(_executor(definition).get("entryPoint") or [""]))
+    return definition.get("runtimePlatform", {}).get("cpuArchitecture", "X86_64"), str(shell)
+
+
+def _definition(
+    template: Mapping[str, Any], *, with_git: bool, arch: str | None, shell: str | None
+) -> dict[str, Any]:
     """What is registered for every image: the template, its image left out."""
     definition = {name: template[name] for name in _REGISTERED_FIELDS if template.get(name)}
     executor = {name: value for name, value in _executor(template).items() if name != "image"}
@@ -121,6 +172,11 @@ def _definition(template: Mapping[str, Any], *, with_git: bool) -> dict[str, Any
         executor[listed] = sorted(executor.get(listed, []), key=lambda item: str(item["name"]))
     if not with_git:
         executor["secrets"] = []
+    if arch:
+        platform = {**definition.get("runtimePlatform", {}), "cpuArchitecture": arch.upper()}
+        definition["runtimePlatform"] = platform
+    if shell:
+        executor["entryPoint"] = [shell, *executor["entryPoint"][1:]]
     return {**definition, "containerDefinitions": [executor]}
 
 
@@ -129,19 +185,45 @@ def fingerprint(definition: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def _look_up(runtime: Runtime, definition: dict[str, Any], image: str, with_git: bool) -> Revision:
-    first, fallback = family_names(runtime.settings.stack, image, with_git=with_git)
-    for family in (first, fallback):
+def _find_or_register(
+    runtime: Runtime, definition: dict[str, Any], image: str, families: Sequence[str]
+) -> Revision:
+    found = _look_up(runtime, definition, image, families)
+    if isinstance(found, Revision):
+        log(message=f"Using cached task definition {short_name(found.arn)}")
+        return found
+
+    def register() -> Revision:  # unless another function has, since
+        found = _look_up(runtime, definition, image, families)
+        if isinstance(found, Revision):
+            return found
+        return _register(runtime, definition, image, found)
+
+    return alone(runtime, families[0], register)
+
+
+def _look_up(
+    runtime: Runtime, definition: dict[str, Any], image: str, families: Sequence[str]
+) -> Revision | _Missing:
+    """What is there for this image, else where to register it.
+
+    All the families are looked at first: an image stays in its own when the one whose name it
+    would have shared is gone.
+    """
+    free: list[str] = []
+    for family in families:
         found, tags = _latest(runtime, family)
         if found is None:
-            return _register(runtime, definition, family, image, "none for this image")
+            free.append(family)
+            continue
         ours = tags.get(STACK_TAG) == runtime.settings.stack
-        if ours and _executor(found)["image"] == image:
+        if ours and _executor(found)["image"] == image and _kind(found) == _kind(definition):
             if tags.get(TEMPLATE_TAG) != fingerprint(definition):
-                return _register(runtime, definition, family, image, "the stack's template changed")
-            log(message=f"Using cached task definition {_short(found['taskDefinitionArn'])}")
-            return _to_revision(found, cached=True)
-    return _register(runtime, definition, fallback, image, "its name was taken")
+                return _Missing(family=family, reason="the stack's template changed")
+            return _to_revision(found)
+    first = free[0] if free else families[-1]
+    none = "none for this image" if first == families[0] else "its name was taken"
+    return _Missing(family=first, reason=none)
 
 
 def _latest(runtime: Runtime, family: str) -> tuple[dict[str, Any] | None, dict[str, str]]:
@@ -159,30 +241,26 @@ def _latest(runtime: Runtime, family: str) -> tuple[dict[str, Any] | None, dict[
 
 
 def _register(
-    runtime: Runtime, definition: dict[str, Any], family: str, image: str, why: str
+    runtime: Runtime, definition: dict[str, Any], image: str, missing: _Missing
 ) -> Revision:
-    log(message=f"Registering new task definition {family} ({why})")
+    log(message=f"Registering new task definition {missing.family} ({missing.reason})")
     executor = {**_executor(definition), "image": image}
     registered = runtime.ecs.register_task_definition(
         **{**definition, "containerDefinitions": [executor]},
-        family=family,
+        family=missing.family,
         tags=[
             {"key": STACK_TAG, "value": runtime.settings.stack},
             {"key": TEMPLATE_TAG, "value": fingerprint(definition)},
         ],
     )["taskDefinition"]
-    return _to_revision(registered, cached=False)
+    return _to_revision(registered, missing.reason)
 
 
-def _to_revision(definition: Mapping[str, Any], *, cached: bool) -> Revision:
+def _to_revision(definition: Mapping[str, Any], reason: str = "") -> Revision:
     return Revision(
         arn=definition["taskDefinitionArn"],
         cpu=int(definition["cpu"]),
         memory=int(definition["memory"]),
-        architecture=definition.get("runtimePlatform", {}).get("cpuArchitecture", "X86_64"),
-        cached=cached,
+        architecture=_kind(definition)[0],
+        reason=reason,
     )
-
-
-def _short(arn: str) -> str:
-    return arn.rpartition("/")[2]

@@ -36,8 +36,12 @@ def task_id(task_arn: str) -> str:
     return task_arn.rpartition("/")[2]
 
 
-def overrides(request: ExecRequest, execution_id: str, image: str) -> dict[str, Any]:
+def overrides(
+    request: ExecRequest, execution_id: str, image: str, size: tuple[int, int] | None
+) -> dict[str, Any]:
     """What differs from one execution to the next. Raises WireError (413) where it is too large.
+
+    size: cpu and memory, where they are not to be those of the task definition.
 
     The limit is on characters of the JSON that is sent (ECS API Reference, RunTask, `overrides`).
     The user's variables go in as shell text that is applied when the clone is over.
@@ -62,9 +66,10 @@ def overrides(request: ExecRequest, execution_id: str, image: str) -> dict[str, 
         ],
     }
     task: dict[str, Any] = {"containerOverrides": [container]}
-    if request.cpu and request.memory:
-        container |= {"cpu": request.cpu, "memory": request.memory}
-        task |= {"cpu": str(request.cpu), "memory": str(request.memory)}
+    if size:
+        cpu, memory = size
+        container |= {"cpu": cpu, "memory": memory}
+        task |= {"cpu": str(cpu), "memory": str(memory)}
     over = len(json.dumps(task)) - OVERRIDES_LIMIT
     if over > 0:
         raise WireError(
@@ -82,6 +87,7 @@ def run(runtime: Runtime, request: ExecRequest, record: Record) -> dict[str, Any
     refuses (MissingRevision is one). Raises ClientError where nobody knows what happened.
     """
     settings = runtime.settings
+    size = (record.cpu, record.memory) if record.sized else None
     try:
         answer = runtime.ecs.run_task(
             cluster=settings.cluster,
@@ -97,7 +103,7 @@ def run(runtime: Runtime, request: ExecRequest, record: Record) -> dict[str, Any
                     "assignPublicIp": "ENABLED",  # there is no NAT: nothing else reaches a registry
                 }
             },
-            overrides=overrides(request, record.execution_id, record.image),
+            overrides=overrides(request, record.execution_id, record.image, size),
             tags=_tags(settings.stack, record),
         )
     except ClientError as error:

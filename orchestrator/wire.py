@@ -41,6 +41,9 @@ STATUSES = (
     "STOPPED",
 )
 
+# A task's CPU, as Docker and GitHub write it; ECS writes the same in capitals.
+ARCHITECTURES = ("x86_64", "arm64")
+
 # vCPU units -> the MB of memory that Fargate takes with them.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
 FARGATE_MEMORY: Mapping[int, Sequence[int]] = {
@@ -230,6 +233,13 @@ def _is_status(name: str, value: object) -> str:
     return known[text.lower()]
 
 
+def _is_arch(name: str, value: object) -> str:
+    text = _is_text(name, value)
+    if text not in ARCHITECTURES:
+        raise invalid(name, f"is {text[:80]!r}", "one of " + ", ".join(ARCHITECTURES))
+    return text
+
+
 def _is_boolean(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise invalid(name, f"is {_json_type(value)}", "true or false")
@@ -303,8 +313,8 @@ class ExecRequest(Request):
 
     command: one shell string, run by `sh -c`. repo: needed unless skip_git. branch: a branch, tag
     or commit; the remote's default branch where it is left out. env: the user's variables.
-    cpu: vCPU units (1024 = one). memory: MB. request_id: a repeat with the same one starts nothing
-    new and answers the same execution.
+    cpu: vCPU units (1024 = one). memory: MB. arch: the stack's own where it is left out.
+    request_id: a repeat with the same one starts nothing new and answers the same execution.
     """
 
     action: ClassVar[str] = "exec"
@@ -320,6 +330,7 @@ class ExecRequest(Request):
     workdir: str | None = _checked(_is_workdir)
     cpu: int | None = _whole(256, 16384)
     memory: int | None = _whole(512, 122880)
+    arch: str | None = _checked(_is_arch)
     request_id: str | None = _text(_REQUEST_ID, "8 to 64 letters, digits, - or _")
 
     def __post_init__(self) -> None:
@@ -431,7 +442,11 @@ class Response:
 
 @dataclass(frozen=True, kw_only=True)
 class ExecResponse(Response):
-    """The execution that was started, or that an earlier request with this request_id started."""
+    """The execution that was started, or that an earlier request with this request_id started.
+
+    image: what runs; image_name: the named image that was asked for, if it was one.
+    task_definition_reason: why a task definition was registered, empty where one was there.
+    """
 
     execution_id: str
     task_arn: str
@@ -439,13 +454,15 @@ class ExecResponse(Response):
     log_stream: str
     created_at: str
     image: str = ""
+    image_name: str | None = None
     task_definition: str = ""
     task_definition_cached: bool = False
+    task_definition_reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StatusResponse(Response):
-    """One execution as it stands. Times are ISO 8601 in UTC.
+    """One execution as it stands. Times are ISO 8601 in UTC; cpu is in vCPU units, memory in MB.
 
     exit_code is null while it runs, and null for good where the container never ran or was lost:
     then stopped_reason says why, and it counts as failed. cost_usd is an estimate.
@@ -461,6 +478,10 @@ class StatusResponse(Response):
     exit_code: int | None = None
     stopped_reason: str | None = None
     image: str = ""
+    image_name: str | None = None
+    cpu: int | None = None
+    memory: int | None = None
+    arch: str | None = None
     repo: str | None = None
     branch: str | None = None
     command: str = ""

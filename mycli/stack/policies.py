@@ -41,6 +41,7 @@ def function_policy(
                 # A transaction needs the rights of the writes and checks in it, none of its own.
                 [
                     "dynamodb:ConditionCheckItem",
+                    "dynamodb:DeleteItem",
                     "dynamodb:GetItem",
                     "dynamodb:PutItem",
                     "dynamodb:UpdateItem",

@@ -36,8 +36,10 @@ def test_a_first_execution_answers_all_that_a_client_needs(account: Account) -> 
         "log_stream": f"task/executor/{task_id}",
         "created_at": "2026-09-21T14:13:20Z",
         "image": "ubuntu:22.04",
+        "image_name": None,
         "task_definition": task["taskDefinitionArn"],
         "task_definition_cached": False,
+        "task_definition_reason": "none for this image",
     }
     assert answer["execution_id"][:8] == f"{START:08x}"
     assert len(answer["execution_id"]) == 12
@@ -124,7 +126,7 @@ def test_without_git_no_repository_reaches_the_task(account: Account) -> None:
 )
 def test_the_users_values_survive_the_shell(env: dict[str, str]) -> None:
     request = ExecRequest(command="true", skip_git=True, env=env)
-    sent = environment_of({"overrides": tasks.overrides(request, "0" * 12, "alpine")})
+    sent = environment_of({"overrides": tasks.overrides(request, "0" * 12, "alpine", None)})
 
     names = " ".join(f'"${name}"' for name in env)
     printed = subprocess.run(
@@ -141,7 +143,7 @@ def test_the_users_values_survive_the_shell(env: dict[str, str]) -> None:
 @given(padding=st.integers(-3, 3), filler=st.sampled_from(["a", '"', "é", "\n", "😀"]))
 def test_the_limit_counts_the_json_that_is_sent(padding: int, filler: str) -> None:
     def json_of(command: str) -> int:
-        return len(json.dumps(tasks.overrides(request_of(command), "0" * 12, "alpine")))
+        return len(json.dumps(tasks.overrides(request_of(command), "0" * 12, "alpine", None)))
 
     def request_of(command: str) -> ExecRequest:
         return ExecRequest(command=command, skip_git=True)
@@ -403,12 +405,15 @@ def test_a_revision_that_stays_gone_is_a_502(account: Account) -> None:
         described = {
             "taskDefinition": {
                 "taskDefinitionArn": answer["task_definition"],
-                "containerDefinitions": [{"name": "executor", "image": "ubuntu:22.04"}],
+                "containerDefinitions": [
+                    {"name": "executor", "image": "ubuntu:22.04", "entryPoint": ["/bin/sh", "-c"]}
+                ],
                 "cpu": "256",
                 "memory": "512",
             },
             "tags": [{"key": "mycli:stack", "value": "mycli"}],
         }
+        ecs.add_response("describe_task_definition", described)
         ecs.add_response("describe_task_definition", described)
         ecs.add_response("register_task_definition", described)
         refuse("ClientException", "TaskDefinition is inactive")(ecs)
@@ -467,6 +472,6 @@ def test_the_log_says_whether_the_task_definition_was_there(
 
 def test_quoting_is_that_of_the_standard_library() -> None:
     request = ExecRequest(command="true", skip_git=True, env={"A": "it's"})
-    sent = environment_of({"overrides": tasks.overrides(request, "0" * 12, "alpine")})
+    sent = environment_of({"overrides": tasks.overrides(request, "0" * 12, "alpine", None)})
 
     assert shlex.split(sent["MYCLI_ENV"]) == ["export", "A=it's"]

@@ -18,9 +18,14 @@ BODY = {
     "request_id": "one-request",
 }
 COLD_CALLS = [
+    "DescribeTaskDefinition",  # the template
+    "DescribeTaskDefinition",  # the image's two families
+    "DescribeTaskDefinition",
+    "PutItem",  # the lock
     "DescribeTaskDefinition",
     "DescribeTaskDefinition",
     "RegisterTaskDefinition",
+    "DeleteItem",
     "TransactWriteItems",
     "RunTask",
     "UpdateItem",

@@ -1,21 +1,28 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.locks import HELD_SECONDS, alone
 from orchestrator.task_definitions import (
     MAX_REMEMBERED,
+    Revision,
     family_names,
     find,
     fingerprint,
     forget,
     sanitized,
+    short_name,
 )
-from tests.orchestrator.conftest import Account, Hooks, make_template
+from tests.orchestrator.conftest import Account, Died, Hooks, make_template
 
 SECRETS = [
     {"name": "MYCLI_GITHUB_TOKEN", "valueFrom": "arn:aws:ssm:us-east-1:123456789012:parameter/x"}
@@ -107,7 +114,7 @@ def test_the_same_image_uses_the_same_revision(account: Account) -> None:
 
     second = find(account.runtime, "alpine:latest", with_repo=False)
 
-    assert second == dataclasses.replace(first, cached=True)
+    assert second == dataclasses.replace(first, reason="")
 
 
 def test_what_is_remembered_costs_no_call(account: Account) -> None:
@@ -129,9 +136,183 @@ def test_what_is_remembered_is_bounded(account: Account) -> None:
     assert len(remembered) < 3
 
 
-def test_cached_says_whether_this_request_registered_it(account: Account) -> None:
-    assert not find(account.runtime, "alpine", with_repo=False).cached
-    assert find(account.runtime, "alpine", with_repo=False).cached
+def test_the_answer_says_whether_and_why_it_was_registered(account: Account) -> None:
+    def exec_(image: str) -> tuple[bool, str]:
+        answer = account.ok("exec", command="true", skip_git=True, image=image)
+        return answer["task_definition_cached"], answer["task_definition_reason"]
+
+    assert exec_("alpine:1") == (False, "none for this image")
+    assert exec_("alpine:1") == (True, "")
+    assert exec_("alpine/1") == (False, "its name was taken")
+    new_process(account)
+    assert exec_("alpine/1") == (True, "")
+    new_process(account, make_template(account.runtime.ecs, command=["tomorrow's script"]))
+    assert exec_("alpine:1") == (False, "the stack's template changed")
+
+
+def test_a_repeat_answers_the_same_reason(account: Account) -> None:
+    body = {"command": "true", "skip_git": True, "request_id": "a-request"}
+
+    assert account.ok("exec", **body) == account.ok("exec", **body) | {"status": "starting"}
+
+
+def test_another_architecture_is_a_family_of_its_own(account: Account) -> None:
+    new_process(account, make_template(account.runtime.ecs, secrets=SECRETS))
+    x86 = find(account.runtime, "alpine", with_repo=False)
+    arm = find(account.runtime, "alpine", with_repo=False, arch="arm64")
+    git = find(account.runtime, "alpine", with_repo=True, arch="arm64")
+
+    assert [short_name(found.arn) for found in (x86, arm, git)] == [
+        "mycli-task-alpine:1",
+        "mycli-task-alpine-arm64:1",
+        "mycli-task-alpine-arm64-git:1",
+    ]
+    assert described(account, arm.arn)["runtimePlatform"]["cpuArchitecture"] == "ARM64"
+    new_process(account)
+    for arch, its_own in ((None, x86), ("x86_64", x86), ("arm64", arm)):
+        assert find(account.runtime, "alpine", with_repo=False, arch=arch).arn == its_own.arn
+
+
+def test_an_image_cannot_pass_for_another_architecture(account: Account) -> None:
+    find(account.runtime, "alpine", with_repo=False, arch="arm64")
+
+    pretender = find(account.runtime, "alpine:arm64", with_repo=False)
+
+    assert pretender.architecture == "X86_64"
+    assert described(account, pretender.arn)["containerDefinitions"][0]["image"] == "alpine:arm64"
+
+
+def test_an_execution_on_another_architecture_says_so(account: Account) -> None:
+    execution_id = account.start(arch="arm64", cpu=512, memory=1024)
+
+    found = account.ok("status", execution_id=execution_id)
+
+    assert (found["arch"], found["cpu"], found["memory"]) == ("arm64", 512, 1024)
+    [task] = account.tasks()
+    assert task["taskDefinitionArn"].endswith("mycli-task-ubuntu-22-04-arm64:1")
+
+
+def test_a_shell_is_a_family_of_its_own(account: Account) -> None:
+    """Or the ordinary use of the image and this one would register by turns."""
+    plain = find(account.runtime, "busybox", with_repo=False)
+    shell = find(account.runtime, "busybox", with_repo=False, shell="/busybox/sh")
+
+    assert described(account, shell.arn)["containerDefinitions"][0]["entryPoint"] == [
+        "/busybox/sh",
+        "-c",
+    ]
+    new_process(account)
+    assert find(account.runtime, "busybox", with_repo=False, shell="/bin/sh").arn == plain.arn
+    assert find(account.runtime, "busybox", with_repo=False, shell="/busybox/sh").arn == shell.arn
+    assert plain.arn.endswith("mycli-task-busybox:1")
+
+
+ODD_IMAGES = [
+    "alpine:latest",
+    "alpine/latest",
+    "Alpine:LATEST",
+    "a_b:c",
+    "a-b:c",
+    "alpine@sha256:" + "0123456789abcdef" * 4,
+    "alpine@sha256:" + "fedcba9876543210" * 4,
+    "registry.example:5000/team/app:1",
+    "a" * 300,
+    "b" * 50 + "/one",
+    "b" * 50 + "/two",
+]
+
+
+def test_each_odd_image_has_its_own_family_the_same_one_every_time(account: Account) -> None:
+    def families() -> dict[str, str]:
+        found = {image: find(account.runtime, image, with_repo=False) for image in ODD_IMAGES}
+        assert all(
+            described(account, revision.arn)["containerDefinitions"][0]["image"] == image
+            for image, revision in found.items()
+        )
+        return {image: short_name(revision.arn) for image, revision in found.items()}
+
+    first = families()
+    new_process(account)
+
+    assert len({name.partition(":")[0] for name in first.values()}) == len(ODD_IMAGES)
+    assert all(name.endswith(":1") for name in first.values())
+    assert families() == first
+
+
+def test_an_image_stays_in_its_family_when_the_one_it_gave_way_to_is_gone(
+    account: Account,
+) -> None:
+    colon = find(account.runtime, "alpine:latest", with_repo=False)
+    slash = find(account.runtime, "alpine/latest", with_repo=False)
+    account.runtime.ecs.deregister_task_definition(taskDefinition=colon.arn)
+    new_process(account)
+
+    assert find(account.runtime, "alpine/latest", with_repo=False).arn == slash.arn
+
+
+@pytest.mark.parametrize("others", [["alpine:3"], ["alpine/3"], ["alpine:3", "alpine/3"]])
+def test_requests_for_a_new_image_at_once_make_one_family_and_one_revision(
+    account: Account, others: list[str]
+) -> None:
+    """Functions that have all seen that nothing is there, and then register in real threads."""
+    images = ["alpine:3", "alpine:3", *others]
+    seen, tripped = threading.Barrier(len(images)), threading.local()
+
+    def all_have_seen(**_: object) -> None:
+        if not getattr(tripped, "once", False):
+            tripped.once = True
+            seen.wait(30)
+
+    account.runtime.sleep = lambda _: time.sleep(0.01)
+    dynamodb = account.runtime.dynamodb
+    dynamodb.meta.events.register("provide-client-params.dynamodb.PutItem", all_have_seen)
+    try:
+        with ThreadPoolExecutor(len(images)) as threads:
+            found = list(threads.map(partial(find_cold, account), images))
+    finally:
+        dynamodb.meta.events.unregister("provide-client-params.dynamodb.PutItem", all_have_seen)
+
+    assert [revision.arn.endswith(":1") for revision in found] == [True] * len(images)
+    assert len({(i, r.arn) for i, r in zip(images, found, strict=True)}) == len(set(images))
+    assert account.calls.count("RegisterTaskDefinition") == len(set(images))
+
+
+def find_cold(account: Account, image: str) -> Revision:
+    """As a process of its own would."""
+    return find(dataclasses.replace(account.runtime, remembered={}), image, with_repo=False)
+
+
+def test_a_lock_that_a_dead_function_holds_is_waited_for_and_no_longer(account: Account) -> None:
+    families = family_names("mycli", "alpine", with_git=False)
+    with pytest.raises(Died):
+        alone(account.runtime, families[0], die)
+    before = account.clock.seconds
+
+    find(account.runtime, "alpine", with_repo=False)
+
+    assert 0 < account.clock.seconds - before <= HELD_SECONDS + 1
+
+
+def test_a_lock_of_a_time_to_come_holds_nobody_up(account: Account) -> None:
+    with pytest.raises(Died):
+        alone(account.runtime, "mycli-task-alpine", die)
+    account.clock.seconds -= 3600  # the clock was set back
+    before = account.clock.seconds
+
+    find(account.runtime, "alpine", with_repo=False)
+
+    assert account.clock.seconds == before
+
+
+def test_a_failed_registration_gives_its_lock_back(account: Account, hooks: Hooks) -> None:
+    hooks.fail("ecs.RegisterTaskDefinition", "ThrottlingException", "Rate exceeded")
+
+    assert account.ask("exec", command="true", skip_git=True)[0] == 429
+    assert account.items() == []
+
+
+def die() -> None:
+    raise Died
 
 
 def test_two_images_of_one_name_have_a_family_each(account: Account) -> None:
@@ -256,7 +437,7 @@ def test_when_both_names_are_taken_the_right_image_still_runs(account: Account) 
 def test_a_deregistered_family_is_registered_again(account: Account) -> None:
     first = find(account.runtime, "alpine", with_repo=False)
     account.runtime.ecs.deregister_task_definition(taskDefinition=first.arn)
-    forget(account.runtime, "alpine", with_repo=False)
+    forget(account.runtime, first.arn)
 
     assert find(account.runtime, "alpine", with_repo=False).arn.endswith("mycli-task-alpine:2")
 

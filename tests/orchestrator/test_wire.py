@@ -82,6 +82,7 @@ EXEC_REQUESTS = st.builds(
     timeout_seconds=st.integers(1, 7 * 24 * 3600),
     skip_git=st.booleans(),
     workdir=st.sampled_from([None, "infra/prod"]),
+    arch=st.sampled_from([None, "x86_64", "arm64"]),
     request_id=st.none() | st.from_regex(r"[A-Za-z0-9_-]{8,64}", fullmatch=True),
 )
 NAMED = st.one_of(
@@ -264,6 +265,9 @@ NO_BRANCHES = [
         ({"cpu": 300, "memory": 512}, "cpu"),
         ({"cpu": 256, "memory": 4096}, "memory"),
         ({"memory": 512}, "cpu"),
+        ({"arch": "ARM64"}, "arch"),
+        ({"arch": "amd64"}, "arch"),
+        ({"arch": 64}, "arch"),
     ],
 )
 def test_a_refusal_names_the_field_and_what_is_allowed(fields: dict[str, Any], name: str) -> None:

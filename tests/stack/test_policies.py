@@ -39,6 +39,7 @@ EXECUTION = policies.execution_policy(
 # ARN; None where it lists none, so that `*` is all that can be said.
 RESOURCE_TYPES: dict[str, str | None] = {
     "dynamodb:ConditionCheckItem": r"arn:aws:dynamodb:[\w-]+:\d+:table/[\w-]+$",
+    "dynamodb:DeleteItem": r"arn:aws:dynamodb:[\w-]+:\d+:table/[\w-]+$",
     "dynamodb:GetItem": r"arn:aws:dynamodb:[\w-]+:\d+:table/[\w-]+$",
     "dynamodb:PutItem": r"arn:aws:dynamodb:[\w-]+:\d+:table/[\w-]+$",
     "dynamodb:Query": r"arn:aws:dynamodb:[\w-]+:\d+:table/[\w-]+/index/[\w-]+$",
