@@ -84,6 +84,7 @@ class Client:
         workdir: str | None = None,
         cpu: int | None = None,
         memory: int | None = None,
+        arch: str | None = None,
         request_id: str | None = None,
     ) -> Execution:
         """Start a command; returns as soon as its task is started.
@@ -91,9 +92,9 @@ class Client:
         command: a shell command, or the exact arguments of one. repo: cloned into the working
         directory; without one, say skip_git. branch: a branch, tag or commit. timeout_seconds:
         1800 if left out. cpu (1024 = one vCPU) and memory (MB) go together, in the pairs that
-        Fargate takes. request_id: 8 to 64 letters or digits of your own; a repeat with the same one
-        starts nothing new, also from another process. What is left out is the stack's default.
-        Raises UsageError for what cannot be, and other MycliErrors.
+        Fargate takes. arch: x86_64 or arm64. request_id: 8 to 64 letters or digits of your own; a
+        repeat with the same one starts nothing new, also from another process. What is left out is
+        the stack's default. Raises UsageError for what cannot be, and other MycliErrors.
         """
         with checked():
             request = wire.ExecRequest(
@@ -107,6 +108,7 @@ class Client:
                 workdir=workdir,
                 cpu=cpu,
                 memory=memory,
+                arch=arch,
                 request_id=request_id,
             )
         return self.start(request)

@@ -31,6 +31,7 @@ _KINDS: Mapping[str, tuple[type, str]] = {
     "workdir": (str, "text"),
     "cpu": (int, "a whole number of vCPU units (1024 = one)"),
     "memory": (int, "a whole number of MB"),
+    "arch": (str, " or ".join(wire.ARCHITECTURES)),
     "skip_git": (bool, "true or false"),
 }
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -52,6 +53,7 @@ class Settings:
     workdir: str | None = None
     cpu: int | None = None
     memory: int | None = None
+    arch: str | None = None
     skip_git: bool = False
     file: Path | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -184,6 +186,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         "workdir": _text,
         "cpu": _whole,
         "memory": _whole,
+        "arch": _text,
         "skip_git": _boolean,
     }
     given = {name: environ.get(f"MYCLI_{name.upper()}", "") for name in read}

@@ -34,6 +34,7 @@ def tell_settings(settings: Settings, command: str) -> None:
         "Environment": ("env", ", ".join(settings.env)),
         "Timeout": ("timeout", f"{settings.timeout} s" if "timeout" in settings.sources else None),
         "Folder": ("workdir", settings.workdir),
+        "Architecture": ("arch", settings.arch),
     }
     for name, (key, value) in told.items():
         source = settings.sources.get(key)
@@ -48,10 +49,11 @@ def tell_settings(settings: Settings, command: str) -> None:
 
 def tell_started(execution: Execution, *, beside: bool, flags: str) -> None:
     """Print what was started, and how to watch it; beside: on stderr, as it will be watched."""
-    output.done("Execution started")
     started = execution.started
     if started is None:
         return
+    output.step(_task_definition(started))
+    output.done("Execution started")
     say = output.story if beside else output.result
     say("\nExecution Details:")
     output.fields(
@@ -59,7 +61,7 @@ def tell_started(execution: Execution, *, beside: bool, flags: str) -> None:
             "Execution ID": execution.id,
             "Task ARN": started.task_arn,
             "Log Stream": started.log_stream,
-            "Image": started.image,
+            "Image": image(started),
         },
         indent=2,
         beside=beside,
@@ -70,6 +72,19 @@ def tell_started(execution: Execution, *, beside: bool, flags: str) -> None:
         say(f"  mycli status{flags} {execution.id}")
         say(f"  mycli logs{flags} {execution.id}")
         say(f"  mycli logs -f{flags} {execution.id}  # follow it live")
+
+
+def _task_definition(started: wire.ExecResponse) -> str:
+    revision = started.task_definition.rpartition("/")[2]
+    if started.task_definition_cached:
+        return f"Using cached task definition {revision}"
+    reason = started.task_definition_reason
+    return f"Registered task definition {revision}" + (f" ({reason})" if reason else "")
+
+
+def image(of: wire.ExecResponse | wire.StatusResponse) -> str:
+    """What runs, and the name that it was asked for by."""
+    return f"{of.image} (named {of.image_name})" if of.image_name else of.image
 
 
 def attach(execution: Execution, *, show: bool, beside: bool, flags: str) -> int:

@@ -14,7 +14,7 @@ from tests.fake_endpoint import FakeEndpoint
 pytest_plugins = ("tests.git_server", "tests.task_script")
 
 _SETTINGS = ("API_ENDPOINT", "API_KEY", "PROFILE", "DEBUG", "REPO", "BRANCH", "IMAGE", "TIMEOUT")
-_MORE_SETTINGS = ("WORKDIR", "CPU", "MEMORY", "SKIP_GIT")
+_MORE_SETTINGS = ("WORKDIR", "CPU", "MEMORY", "ARCH", "SKIP_GIT")
 
 
 @pytest.fixture(autouse=True)

@@ -29,8 +29,10 @@ STARTED: Mapping[str, Any] = {
     "log_stream": "task/executor/0123456789abcdef0123456789abcdef",
     "created_at": "2026-01-31T11:59:00Z",
     "image": "ubuntu:22.04",
-    "task_definition": "mycli-task:1",
+    "image_name": None,
+    "task_definition": "arn:aws:ecs:us-east-1:123456789012:task-definition/mycli-task-ubuntu:1",
     "task_definition_cached": True,
+    "task_definition_reason": "",
 }
 STATUS: Mapping[str, Any] = {
     "execution_id": ID,

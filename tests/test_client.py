@@ -62,6 +62,7 @@ def test_the_way_of_one_execution(endpoint: FakeEndpoint, client: Client) -> Non
         workdir="api",
         cpu=512,
         memory=1024,
+        arch="arm64",
     )
     assert run.id == ID
     assert list(run.logs()) == ["hello"]
@@ -80,6 +81,7 @@ def test_the_way_of_one_execution(endpoint: FakeEndpoint, client: Client) -> Non
         "workdir": "api",
         "cpu": 512,
         "memory": 1024,
+        "arch": "arm64",
         "request_id": None,
     }
 
@@ -110,6 +112,7 @@ def test_each_exec_has_a_request_id_of_its_own(endpoint: FakeEndpoint, client: C
         ({"skip_git": True, "timeout_seconds": -1}, "timeout_seconds"),
         ({"skip_git": True, "cpu": 256}, "memory"),
         ({"skip_git": True, "cpu": 256, "memory": 4096}, "memory"),
+        ({"skip_git": True, "arch": "x86"}, "arch"),
         ({"skip_git": True, "request_id": "short"}, "request_id"),
     ],
 )

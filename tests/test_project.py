@@ -88,7 +88,9 @@ def test_flags_before_variables_before_the_file_before_git(
     monkeypatch.setenv("MYCLI_REPO", "https://x.y/variable")
     monkeypatch.setenv("MYCLI_IMAGE", "of-variable")
     monkeypatch.setenv("MYCLI_TIMEOUT", "61")
+    monkeypatch.setenv("MYCLI_ARCH", "arm64")
     found = settings(checkout)
+    assert (found.arch, found.sources["arch"]) == ("arm64", "MYCLI_ARCH")
     assert (found.repo, found.branch) == ("https://x.y/variable", "of-file")
     assert (found.image, found.timeout) == ("of-variable", 61)
     assert found.sources["repo"] == "MYCLI_REPO"
@@ -121,12 +123,12 @@ def test_every_key_of_the_file(tmp_path: Path) -> None:
     write(
         tmp_path,
         f"repo: {URL}\nbranch: main\nimage: a:1\nenv:\n  A: '1'\ntimeout: 5\n"
-        "workdir: infra\ncpu: 512\nmemory: 1024\nskip_git: false\n",
+        "workdir: infra\ncpu: 512\nmemory: 1024\narch: arm64\nskip_git: false\n",
     )
     found = settings(tmp_path)
     assert (found.repo, found.branch, found.image, found.env) == (URL, "main", "a:1", {"A": "1"})
     assert (found.timeout, found.workdir, found.cpu, found.memory) == (5, "infra", 512, 1024)
-    assert not found.skip_git
+    assert (found.arch, found.skip_git) == ("arm64", False)
 
 
 def test_a_file_without_repo_gets_it_from_git(checkout: Path) -> None:

@@ -50,6 +50,9 @@ def exec_(
         int | None, typer.Option(metavar="UNITS", help="vCPU units, 1024 = one; with --memory.")
     ] = None,
     memory: Annotated[int | None, typer.Option(metavar="MB", help="Memory; with --cpu.")] = None,
+    arch: Annotated[
+        str | None, typer.Option(metavar="ARCH", help="x86_64 or arm64. [default: the stack's]")
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Show the output, exit with its exit code.")
     ] = False,
@@ -92,6 +95,7 @@ def exec_(
         "workdir": workdir,
         "cpu": cpu,
         "memory": memory,
+        "arch": arch,
         "skip_git": skip_git or (False if repo else None),
     }
     shell = _utf8("the command", command[0] if len(command) == 1 else shlex.join(command))
@@ -162,6 +166,7 @@ def _request(command: str, settings: Settings, request_id: str | None) -> ExecRe
             workdir=settings.workdir,
             cpu=settings.cpu,
             memory=settings.memory,
+            arch=settings.arch,
             request_id=request_id,
         )
 

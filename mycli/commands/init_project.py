@@ -38,6 +38,9 @@ _TEMPLATE = """\
 # The size of the task: vCPU units (1024 = one) and MB, in the pairs that Fargate takes.
 # cpu: 256
 # memory: 512
+
+# The processor, x86_64 or arm64; the stack's own if left out.
+# arch: arm64
 """
 
 

@@ -15,6 +15,8 @@ def status(name: Name, profile: Profile = None, as_json: Json = False) -> None:
     mycli status 67a1a8f4a3b5
     mycli status --json 67a1a8f4a3b5 | jq .exit_code
     """
+    from mycli import terminal
+
     with connect(profile) as client:
         found = client.status(name)
     if as_json:
@@ -31,7 +33,10 @@ def status(name: Name, profile: Profile = None, as_json: Json = False) -> None:
             "Stopped At": found.stopped_at,
             "Execution ID": found.execution_id,
             "Task ARN": found.task_arn,
-            "Image": found.image,
+            "Image": terminal.image(found),
+            "CPU": None if found.cpu is None else f"{found.cpu / 1024:g} vCPU",
+            "Memory": None if found.memory is None else f"{found.memory} MB",
+            "Architecture": found.arch,
             "Repository": found.repo,
             "Branch": found.branch,
             "Command": found.command,

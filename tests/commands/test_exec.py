@@ -34,6 +34,7 @@ def test_it_returns_once_the_task_is_started(ready: FakeEndpoint, mycli: Mycli) 
         "→ Image: hashicorp/terraform:1.6 (from .mycli.yaml)\n"
         "→ Command: terraform apply\n"
         "→ Starting execution...\n"
+        "→ Using cached task definition mycli-task-ubuntu:1\n"
         "✓ Execution started\n"
     )
     assert ran.out == (
@@ -58,7 +59,18 @@ def test_every_flag_is_sent(
     ran = mycli(
         *("exec", "--repo", URL, "--branch=dev", "--image", "python:3.13"),
         *("--env", "A=1", "--env", "B=x=y\nz", "--env", "TOKEN_OF_CALLER", "--env", "EMPTY="),
-        *("--timeout", "1m", "--workdir", "infra", "--cpu", "512", "--memory", "1024"),
+        *(
+            "--timeout",
+            "1m",
+            "--workdir",
+            "infra",
+            "--cpu",
+            "512",
+            "--memory",
+            "1024",
+            "--arch",
+            "arm64",
+        ),
         *("--request-id", "build-4711", "--profile", "default", "make"),
     )
     assert ran.code == 0
@@ -75,6 +87,7 @@ def test_every_flag_is_sent(
         "workdir": "infra",
         "cpu": 512,
         "memory": 1024,
+        "arch": "arm64",
         "request_id": "build-4711",
     }
     assert "→ Environment: A, B, TOKEN_OF_CALLER, EMPTY\n" in ran.err
@@ -122,6 +135,8 @@ def test_one_argument_is_a_shell_command_and_several_are_exact(
         (["--skip-git", "--timeout", "5 m", "true"], "a time such as 90s, 5m or 2h"),
         (["--skip-git", "--timeout", "-5m", "true"], "--timeout"),
         (["--skip-git", "--cpu", "256", "true"], "memory"),
+        (["--skip-git", "--cpu", "1024", "--memory", "512", "true"], "2048, 3072"),
+        (["--skip-git", "--arch", "amd64", "true"], "arch: is 'amd64'"),
         (["--skip-git", "--image", "-x", "true"], "image"),
         (["--skip-git", " "], "command"),
         (["--repo", "ext::sh -c x", "true"], "repo"),
@@ -176,6 +191,29 @@ def test_a_long_or_strange_command_is_told_on_one_line(ready: FakeEndpoint, mycl
     assert line.startswith("→ Command: echo one\\n\\x1b[2Jecho two\\nxxx")
     assert len(line) < 220
     assert ready.asked("exec")[0]["command"] == script
+
+
+def test_it_says_when_a_task_definition_is_registered_and_why(
+    ready: FakeEndpoint, mycli: Mycli
+) -> None:
+    why = "the stack's template changed"
+    registered = {"task_definition_cached": False, "task_definition_reason": why}
+    ready.says("exec", {**STARTED, **registered})
+    told = "→ Registered task definition mycli-task-ubuntu:1 (the stack's template changed)\n"
+    assert told in mycli("exec", "--skip-git", "x").err
+    assert told in mycli("exec", "-f", "--skip-git", "x").err
+    ran = mycli("exec", "--json", "--skip-git", "x")
+    assert told in ran.err
+    assert registered.items() <= json.loads(ran.out).items()
+
+
+def test_a_named_image_is_shown_as_what_it_is(ready: FakeEndpoint, mycli: Mycli) -> None:
+    named = {"image": "hashicorp/terraform:1.6", "image_name": "terraform"}
+    ready.says("exec", {**STARTED, **named})
+    ran = mycli("exec", "--skip-git", "--image", "terraform", "x")
+    assert "  Image:        hashicorp/terraform:1.6 (named terraform)\n" in ran.out
+    ran = mycli("exec", "--json", "--skip-git", "--image", "terraform", "x")
+    assert named.items() <= json.loads(ran.out).items()
 
 
 # --- Following -----------------------------------------------------------------------------------

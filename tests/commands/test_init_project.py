@@ -29,7 +29,7 @@ def test_it_names_the_repository_and_explains_the_rest(mycli: Mycli) -> None:
     assert (ran.code, ran.out) == (0, "")
     text = here().read_text()
     assert f"\nrepo: {URL}\n" in text
-    for key in ("branch", "image", "env", "timeout", "workdir", "cpu", "memory"):
+    for key in ("branch", "image", "env", "timeout", "workdir", "cpu", "memory", "arch"):
         assert f"\n# {key}:" in text
     assert project.read_file(here()) == {"repo": URL}
 
@@ -42,7 +42,17 @@ def test_every_line_that_is_a_comment_can_be_used(mycli: Mycli) -> None:
     ]
     here().write_text("\n".join(used))
     found = project.read_file(here())
-    assert set(found) == {"repo", "branch", "image", "env", "timeout", "workdir", "cpu", "memory"}
+    assert set(found) == {
+        "repo",
+        "branch",
+        "image",
+        "env",
+        "timeout",
+        "workdir",
+        "cpu",
+        "memory",
+        "arch",
+    }
 
 
 @pytest.mark.parametrize("origin", ["/a/path", "https://user:TOKEN@github.com/user/infra"])

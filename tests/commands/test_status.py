@@ -26,6 +26,11 @@ def test_a_finished_one(configured: FakeEndpoint, mycli: Mycli) -> None:
         "stopped_reason": "Essential container exited\x1b[2J",
         "cost_usd": 0.000312,
         "repo": "https://github.com/user/infra",
+        "image": "hashicorp/terraform:1.6",
+        "image_name": "terraform",
+        "cpu": 256,
+        "memory": 512,
+        "arch": "arm64",
     }
     configured.says("status", finished)
     ran = mycli("status", ARN)
@@ -33,6 +38,8 @@ def test_a_finished_one(configured: FakeEndpoint, mycli: Mycli) -> None:
     assert "Exit Code:      7\n" in ran.out
     assert "Essential container exited\\x1b[2J" in ran.out
     assert "$0.000312 (an estimate)" in ran.out
+    assert "Image:          hashicorp/terraform:1.6 (named terraform)\n" in ran.out
+    assert "CPU:            0.25 vCPU\nMemory:         512 MB\nArchitecture:   arm64\n" in ran.out
     assert configured.asked("status")[0] == {"action": "status", "task_arn": ARN}
 
 
