@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from mycli import config
 from mycli.stack.automation import Stack
-from tests.engine.asked import Refuse, watched
-from tests.engine.conftest import Cloud
+from mycli.stack.state_bucket import PARAMETER
+from tests.engine.asked import watched
+from tests.engine.conftest import TOKEN, Cloud
 from tests.engine.test_commands import Typed, type_in
 
-LIMIT = ("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
+LIMIT, DENIED = "SubnetLimitExceeded", "AccessDenied"
 ME = "User: arn:aws:iam::123456789012:user/dev is not authorized to perform"
 EXPIRED = ("ExpiredToken", "The security token included in the request is expired")
 
@@ -61,19 +66,20 @@ def test_a_place_of_the_state_that_is_half_made_is_taken_away(cloud: Cloud) -> N
     ran = denied(cloud, "ssm:PutParameter")
     assert "you have no permission for ssm:PutParameter" in ran.err
     assert list(cloud.has()) == ["buckets"]
+    assert not config.config_path().exists()
     ran = type_in(cloud, "destroy", "--force")
-    refused(cloud, ran, "there is no stack mycli in us-east-2", "--stack-name")
+    assert "Deleted the bucket" in ran.err, ran
+    assert cloud.has() == {}
 
 
-def denied(cloud: Cloud, action: str, code: str = "AccessDenied") -> Typed:
-    return with_refusal(cloud, action, code, f"{ME}: {action} on resource: any")
+def denied(cloud: Cloud, action: str) -> Typed:
+    return with_refusal(cloud, action, (DENIED, f"{ME}: {action} on resource: any"))
 
 
-def with_refusal(cloud: Cloud, action: str, code: str, words: str) -> Typed:
-    """An init to which the account refuses this one action."""
-    refuse: Refuse = lambda asked: (code, words) if asked.action == action else None  # noqa: E731
-    with watched(cloud.account, refuse):
-        return type_in(cloud, "init", "--force")
+def with_refusal(cloud: Cloud, action: str, refusal: tuple[str, str], *options: str) -> Typed:
+    """An init to which the account refuses this action: with that code, in those words."""
+    with watched(cloud.account, lambda asked: refusal if asked.action == action else None):
+        return type_in(cloud, "init", "--force", *options)
 
 
 def test_where_the_name_is_taken(cloud: Cloud) -> None:
@@ -85,30 +91,76 @@ def test_where_the_name_is_taken(cloud: Cloud) -> None:
     refused(cloud, ran, "a role mycli-lambda-role that mycli did not make", "--stack-name")
 
 
-@pytest.mark.parametrize("name", ["My-Stack", "a" * 25, "ends-"])
+@pytest.mark.parametrize("name", ["My-Stack", "a" * 25])
 def test_with_a_name_that_aws_would_refuse(cloud: Cloud, name: str) -> None:
     ran = type_in(cloud, "init", "--force", "--stack-name", name)
     refused(cloud, ran, name, "", code=2)
 
 
-def test_what_a_limit_and_a_missing_permission_cut_short_is_finished(cloud: Cloud) -> None:
-    ran = with_refusal(cloud, "ec2:CreateVpc", *LIMIT)
-    assert ran.code == 125, ran
-    assert "✗ Vpc vpc: a limit of the account is reached: The maximum number of VPCs" in ran.err
-    assert "Service Quotas" in ran.err
+def test_what_was_cut_short_is_finished_and_no_secret_told(cloud: Cloud, tmp_path: Path) -> None:
+    """By a limit, and with a credential that AWS's own words repeat."""
+    (tmp_path / "token").write_text(TOKEN)
+    options = ("--json", "--github-token-file", str(tmp_path / "token"))
+    commands: list[bytes] = []
+    cloud.at("create InternetGateway igw", lambda: commands.extend(command_lines()))
+
+    refusal = (LIMIT, f"The maximum number is reached. Value '{TOKEN}' is none.")
+    cut = with_refusal(cloud, "ec2:CreateSubnet", refusal, *options)
+    assert cut.code == 125, cut
+    said = r"✗ Subnet public-\d: a limit of the account is reached: The maximum .*'\[secret\]'"
+    assert re.search(said, cut.err)
+    assert "Service Quotas" in json.loads(cut.out)["hint"]
     key = config.load_profiles()[config.DEFAULT_PROFILE].api_key
 
-    ran = denied(cloud, "ec2:CreateSubnet", "UnauthorizedOperation")
-    assert ran.code == 125, ran
-    assert re.search(r"✗ Subnet public-[12]: you have no permission for ec2:CreateSubnet", ran.err)
-    assert "mycli init --print-policy" in ran.err
-
-    ran = type_in(cloud, "init", "--force")
-    assert ran.code == 0, ran
-    assert key in ran.out
+    made = type_in(cloud, "--debug", "init", "--force", *options)
+    assert made.code == 0, made
+    told = json.loads(made.out)
+    assert told.pop("api_key") == key
     outputs = Stack("mycli").outputs()
     assert outputs
     assert outputs.takes(key)
+
+    places = {
+        "what was said": "\n".join([cut.out, cut.err, made.err, json.dumps(told)]).encode(),
+        "a command line": b"\0".join(commands),
+        **{str(path): path.read_bytes() for path in cloud.home().rglob("*") if path.is_file()},
+        **state_objects(cloud),
+    }
+    del places[str(config.config_path())]  # where the key is to be
+    assert any("/pulumi/" in place for place in places)
+    assert b"pulumi" in places["a command line"]
+    for secret in (key, TOKEN, hash_of(cloud), passphrase_of(cloud)):
+        assert [place for place, text in places.items() if secret.encode() in text] == []
+
+
+def command_lines() -> Iterator[bytes]:
+    """Of every process of this machine, as anybody sees them."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield path.read_bytes()
+
+
+def state_objects(cloud: Cloud) -> dict[str, bytes]:
+    """Every version of what the engine keeps in the bucket."""
+    s3, [bucket] = cloud.account.clients("s3"), cloud.has()["buckets"]
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
+    found = [version for page in pages for version in page["Versions"]]
+    return {
+        f"{one['Key']} {one['VersionId']}": s3.get_object(
+            Bucket=bucket, Key=one["Key"], VersionId=one["VersionId"]
+        )["Body"].read()
+        for one in found
+    }
+
+
+def hash_of(cloud: Cloud) -> str:
+    function = cloud.account.clients("lambda").get_function(FunctionName="mycli-orchestrator")
+    return function["Configuration"]["Environment"]["Variables"]["API_KEY_HASH"]
+
+
+def passphrase_of(cloud: Cloud) -> str:
+    found = cloud.account.clients("ssm").get_parameter(Name=PARAMETER, WithDecryption=True)
+    return found["Parameter"]["Value"]
 
 
 @pytest.mark.soak
