@@ -43,6 +43,17 @@ class Root(TyperGroup):
         except BrokenPipeError:  # of --help: click itself would end with 1
             raise typer.Exit(_unread()) from None
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """As click does it, but a line that is too long goes on in the next, and is not cut."""
+        verbs = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [
+            (name, verb.get_short_help_str(limit=200))
+            for name, verb in verbs
+            if verb and not verb.hidden
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)

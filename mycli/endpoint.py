@@ -40,6 +40,8 @@ THROTTLED_PATIENCE_SECONDS = 300.0  # 200 executions at 20 RunTask/s are through
 THROTTLED_POLL_SECONDS = 2.0  # where a 429 does not say when to come back
 TOLD_TRIES = 6  # a follower may try for minutes
 
+_OLDER = "`mycli init` again, by whoever made the stack, brings it up to date"
+
 _draw = random.SystemRandom()
 
 
@@ -162,10 +164,11 @@ class Endpoint:
             return Throttled(
                 status, text if ours else f"AWS throttles requests ({text})", hint, after
             )
-        if not ours and status >= 500:
-            return self._gateway(status, text)
         if not ours:
-            return self._stranger(f"answered HTTP {status}")
+            strange = f"answered HTTP {status}"
+            return self._gateway(status, text) if status >= 500 else self._stranger(strange)
+        if status == 400 and text.startswith("invalid request: action:"):
+            return EndpointError("the stack's function is older than this mycli", _OLDER)
         if status == 401:
             return Unauthorized(
                 status, text, hint or "run `mycli configure` with the key of this stack"

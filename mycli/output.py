@@ -142,7 +142,7 @@ def table(columns: Mapping[str, bool], rows: Sequence[Sequence[str]]) -> None:
 
     # rich narrows the columns that may wrap, and their cells, which may not, end in "…".
     headings = (Column(name, no_wrap=not cut) for name, cut in columns.items())
-    drawn = Table(*headings, box=SIMPLE_HEAD, pad_edge=False)
+    drawn = Table(*headings, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for row in plain:
         drawn.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
     Console(markup=False, emoji=False, highlight=False).print(drawn)

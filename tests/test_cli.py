@@ -75,6 +75,15 @@ def test_no_verb_shows_the_help(mycli: Mycli) -> None:
     assert all(f"  {verb} " in ran.err for verb in VERBS)
 
 
+def test_what_a_verb_does_is_said_whole_on_a_narrow_screen(
+    mycli: Mycli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    _, _, shown = mycli("--help").out.partition("Commands:")
+    assert "..." not in shown
+    assert max(map(len, shown.splitlines())) <= 60
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_has_help_with_an_example(verb: str, mycli: Mycli) -> None:
     ran = mycli(verb, "--help")

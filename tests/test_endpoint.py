@@ -125,6 +125,13 @@ def test_the_functions_errors(status: int, kind: type[ApiError]) -> None:
     assert error.exit_code == (2 if status in (400, 413) else 125)
 
 
+def test_a_function_that_is_older_than_the_client_is_told_as_that() -> None:
+    older = {"error": "invalid request: action: is 'list_images'", "hint": "action must be one of"}
+    error = error_of(lambda: httpx.Response(400, json=older))
+    assert (error.exit_code, "older than this mycli" in error.message) == (125, True)
+    assert "`mycli init`" in error.hint
+
+
 def test_unauthorized_says_what_to_do_where_the_function_does_not() -> None:
     error = error_of(lambda: httpx.Response(401, json={"error": "unauthorized"}))
     assert "mycli configure" in error.hint

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import re
 import sys
 from collections.abc import Callable, Iterator
 
@@ -28,6 +29,18 @@ def on_a_terminal(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], 
         printed = os.read(ours, 100_000).decode()
     os.close(ours)
     return printed
+
+
+def on_a_screen(monkeypatch: pytest.MonkeyPatch, columns: int, *words: str) -> list[str]:
+    """The lines of a command line's stdout on a screen of so many columns, without its styles."""
+    from mycli import cli
+
+    def act() -> None:
+        assert cli.run(words) == 0
+
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = on_a_terminal(monkeypatch, "stdout", act)
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
 
 
 def test_the_result_and_the_story_go_apart(capsys: pytest.CaptureFixture[str]) -> None:
