@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from orchestrator import auth, events, executions, listing, logs, refusals
+from orchestrator import auth, events, executions, listing, logs, refusals, revisions
 from orchestrator.settings import Runtime, log, make_runtime, read_settings
 from orchestrator.wire import (
     MAX_BODY_BYTES,
@@ -30,6 +30,7 @@ ROUTES: Mapping[str, Callable[[Runtime, Any], Response]] = {
     "logs": logs.page,
     "stop": executions.stop,
     "list": listing.page,
+    "list_task_definitions": revisions.page,
 }
 
 

@@ -1,4 +1,5 @@
-"""The table of executions: one item each, found by id, by month or by task.
+"""The table of executions: one item each, found by id, by month, by task or by
+task definition.
 
 Environment values, keys and credentials are never stored. An execution's status only moves
 forward, and once it is STOPPED nothing of it changes, whatever comes in and in whatever order.
@@ -196,6 +197,31 @@ def page_of_month(
         Limit=limit,
     )
     return [_to_record(item) for item in found["Items"]], "LastEvaluatedKey" in found
+
+
+def newest_use(runtime: Runtime, task_definition: str) -> str | None:
+    """The id of the newest execution of this revision; the index follows the table by a moment."""
+    found = runtime.dynamodb.query(
+        **_by_task_definition(runtime, task_definition), ScanIndexForward=False, Limit=1
+    )["Items"]
+    return str(found[0]["execution_id"]["S"]) if found else None
+
+
+def count_uses(runtime: Runtime, task_definition: str) -> int:
+    """How many executions of this revision are kept: one call for each few thousand."""
+    pages = runtime.dynamodb.get_paginator("query").paginate(
+        **_by_task_definition(runtime, task_definition), Select="COUNT"
+    )
+    return sum(int(page["Count"]) for page in pages)
+
+
+def _by_task_definition(runtime: Runtime, task_definition: str) -> dict[str, Any]:
+    return {
+        "TableName": runtime.settings.table,
+        "IndexName": "by-task-definition",
+        "KeyConditionExpression": "task_definition = :task_definition",
+        "ExpressionAttributeValues": _to_item({":task_definition": task_definition}),
+    }
 
 
 def advance(runtime: Runtime, execution_id: str, seen: Observation) -> Record | None:

@@ -406,9 +406,31 @@ class ListRequest(Request):
     since: str | None = _checked(_is_time)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ListTaskDefinitionsRequest(Request):
+    """The stack's task definitions: by family, and in a family the newest revision first.
+
+    include_inactive: those that were deregistered too, after the family's active ones. image: only
+    those that run this image; never the template.
+    """
+
+    action: ClassVar[str] = "list_task_definitions"
+    limit: int = _whole(1, 100, 50)
+    next_token: str | None = _checked(_is_token)
+    include_inactive: bool = _checked(_is_boolean, False)
+    image: str | None = _text(_IMAGE, "an image such as python:3.13")
+
+
 REQUESTS: Mapping[str, type[Request]] = {
     request.action: request
-    for request in (ExecRequest, StatusRequest, LogsRequest, StopRequest, ListRequest)
+    for request in (
+        ExecRequest,
+        StatusRequest,
+        LogsRequest,
+        StopRequest,
+        ListRequest,
+        ListTaskDefinitionsRequest,
+    )
 }
 
 
@@ -534,6 +556,42 @@ class ListResponse(Response):
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         found = tuple(StatusResponse.from_json(item) for item in data.get("executions", ()))
         return super().from_json({**data, "executions": found})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskDefinition(Response):
+    """One revision. status: ACTIVE, INACTIVE or DELETE_IN_PROGRESS. cpu: vCPU units. memory: MB.
+
+    git: the stack's git credentials are in reach of it. template: it is of the family that the
+    others are copies of. last_used_at and executions tell of the 90 days that records are kept.
+    """
+
+    arn: str
+    family: str
+    revision: int
+    image: str
+    status: str
+    arch: str = ""
+    cpu: int = 0
+    memory: int = 0
+    git: bool = False
+    template: bool = False
+    registered_at: str | None = None
+    last_used_at: str | None = None
+    executions: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListTaskDefinitionsResponse(Response):
+    """A page; it can be short, or empty, and still have a next_token."""
+
+    task_definitions: Sequence[TaskDefinition] = ()
+    next_token: str | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        found = tuple(TaskDefinition.from_json(item) for item in data.get("task_definitions", ()))
+        return super().from_json({**data, "task_definitions": found})
 
 
 # --- What task.sh and its readers agree on -------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any
 Document = dict[str, Any]
 Condition = Mapping[str, Mapping[str, str]]
 
+TABLE_INDEXES = ("by-month", "by-task", "by-task-definition")
 TASK_STREAMS = "task/executor/*"  # awslogs: stream prefix, container, task id
 
 
@@ -48,14 +49,21 @@ def function_policy(
                 ],
                 [table],
             ),
-            _allow(["dynamodb:Query"], [f"{table}/index/by-month", f"{table}/index/by-task"]),
+            _allow(["dynamodb:Query"], [f"{table}/index/{index}" for index in TABLE_INDEXES]),
             _allow(["logs:GetLogEvents"], [f"{task_logs}:log-stream:{TASK_STREAMS}"]),
             _allow(["ecs:RunTask"], [task_definitions], in_this_cluster),
             _allow(["ecs:DescribeTasks", "ecs:StopTask"], [tasks]),
             # ListTasks has no resource but a container instance, and Fargate has none: the
             # cluster is named by the condition alone.
             _allow(["ecs:ListTasks"], ["*"], in_this_cluster),
-            _allow(["ecs:DescribeTaskDefinition"], ["*"]),  # the reference lists no resource
+            _allow(
+                [  # the reference lists no resource for these
+                    "ecs:DescribeTaskDefinition",
+                    "ecs:ListTaskDefinitionFamilies",
+                    "ecs:ListTaskDefinitions",
+                ],
+                ["*"],
+            ),
             _allow(["ecs:RegisterTaskDefinition"], [task_definitions]),
             _allow_tags_on("RunTask", tasks),
             _allow_tags_on("RegisterTaskDefinition", task_definitions),

@@ -189,10 +189,14 @@ def _cluster(stack: str) -> Cluster:
         name=f"{stack}-executions",
         billing_mode="PAY_PER_REQUEST",
         hash_key="execution_id",
-        attributes=[{"name": name, "type": "S"} for name in ("execution_id", "month", "task_arn")],
+        attributes=[
+            {"name": name, "type": "S"}
+            for name in ("execution_id", "month", "task_arn", "task_definition")
+        ],
         global_secondary_indexes=[
             _index("by-month", HASH="month", RANGE="execution_id"),
             _index("by-task", HASH="task_arn"),
+            _index("by-task-definition", "KEYS_ONLY", HASH="task_definition", RANGE="execution_id"),
         ],
         ttl={"attribute_name": "expires_at", "enabled": True},
         tags=_tags(stack),
@@ -200,11 +204,13 @@ def _cluster(stack: str) -> Cluster:
     return Cluster(cluster, capacity, logs, table)
 
 
-def _index(name: str, **keys: str) -> aws.dynamodb.TableGlobalSecondaryIndexArgsDict:
+def _index(
+    name: str, projection: str = "ALL", **keys: str
+) -> aws.dynamodb.TableGlobalSecondaryIndexArgsDict:
     schema: list[aws.dynamodb.TableGlobalSecondaryIndexKeySchemaArgsDict] = [
         {"attribute_name": attribute, "key_type": key_type} for key_type, attribute in keys.items()
     ]
-    return {"name": name, "key_schemas": schema, "projection_type": "ALL"}
+    return {"name": name, "key_schemas": schema, "projection_type": projection}
 
 
 def _template(

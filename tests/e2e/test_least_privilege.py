@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from mycli.client import Client
+from mycli.endpoint import Endpoint
 from mycli.errors import ApiError
 from mycli.local.clients import clients_of
 from mycli.local.place import load
+
+from orchestrator.wire import ListTaskDefinitionsRequest, ListTaskDefinitionsResponse
 
 from .conftest import Machine
 
@@ -30,6 +34,8 @@ RIGHTS = [
     "dynamodb:UpdateItem",
     "ecs:DescribeTaskDefinition",
     "ecs:DescribeTasks",
+    "ecs:ListTaskDefinitionFamilies",
+    "ecs:ListTaskDefinitions",
     "ecs:ListTasks",
     "ecs:RegisterTaskDefinition",
     "ecs:RunTask",
@@ -39,7 +45,11 @@ RIGHTS = [
     "iam:PassRole",
     "logs:GetLogEvents",
 ]
-NOT_JUDGED = {"logs:CreateLogStream", "logs:PutLogEvents"}
+NOT_JUDGED = {
+    "dynamodb:DeleteItem",  # of a lock, which ends by itself
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+}
 
 
 @dataclass
@@ -68,6 +78,8 @@ class Least:
         image = f"busybox:{self.cold_starts}"  # a new one: its task definition is registered
         execution = self.client.exec("sleep 60", image=image, skip_git=True)
         list(self.client.list())
+        with closing(Endpoint(self.client.profile)) as endpoint:
+            endpoint.send(ListTaskDefinitionsRequest(), ListTaskDefinitionsResponse)
         list(execution.logs(follow=False))
         self.clients("dynamodb").update_item(
             TableName="least-executions",

@@ -272,7 +272,7 @@ def make_template(ecs: Any, **container: object) -> str:
 
 
 def _make_table(dynamodb: Any) -> None:
-    names = ("execution_id", "month", "task_arn")
+    names = ("execution_id", "month", "task_arn", "task_definition")
     dynamodb.create_table(
         TableName="mycli-executions",
         BillingMode="PAY_PER_REQUEST",
@@ -292,8 +292,21 @@ def _make_table(dynamodb: Any) -> None:
                 "KeySchema": [{"AttributeName": "task_arn", "KeyType": "HASH"}],
                 "Projection": {"ProjectionType": "ALL"},
             },
+            {
+                "IndexName": "by-task-definition",
+                "KeySchema": [
+                    {"AttributeName": "task_definition", "KeyType": "HASH"},
+                    {"AttributeName": "execution_id", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
         ],
     )
+
+
+def _definitions() -> dict[str, dict[int, Any]]:
+    """moto's task definitions: family, revision."""
+    return ecs_backends[ACCOUNT_ID][REGION].task_definitions
 
 
 class Hooks:
@@ -329,6 +342,38 @@ class Hooks:
         """Let AWS answer the next call of this operation with an error."""
         errors = [{"Error": {"Code": code, "Message": message}, **fields}]
         self.answer(operation, lambda _: errors.pop() if errors else None)
+
+    def page_task_definitions(self, size: int) -> None:
+        """List families and revisions in pages, sorted, as ECS does and moto does not."""
+
+        def paged(body: dict[str, Any], name: str, items: list[str]) -> dict[str, Any]:
+            first, count = int(body.get("nextToken", 0)), min(size, body.get("maxResults", 100))
+            more = {"nextToken": str(first + count)} if first + count < len(items) else {}
+            return {name: items[first : first + count], **more}
+
+        def families(body: dict[str, Any]) -> dict[str, Any]:
+            active = body.get("status", "ALL") == "ACTIVE"
+            found = [
+                family
+                for family, revisions in _definitions().items()
+                if family.startswith(body.get("familyPrefix", ""))
+                and any(
+                    revision.status == "ACTIVE" or not active for revision in revisions.values()
+                )
+            ]
+            return paged(body, "families", sorted(found))
+
+        def revisions(body: dict[str, Any]) -> dict[str, Any]:
+            found = [
+                revision
+                for revision in _definitions().get(body["familyPrefix"], {}).values()
+                if revision.status == body.get("status", "ACTIVE")
+            ]
+            found.sort(key=lambda item: item.revision, reverse=body.get("sort") == "DESC")
+            return paged(body, "taskDefinitionArns", [revision.arn for revision in found])
+
+        self.answer("ecs.ListTaskDefinitionFamilies", families)
+        self.answer("ecs.ListTaskDefinitions", revisions)
 
     def remove(self) -> None:
         for client, event, hook in self.added:

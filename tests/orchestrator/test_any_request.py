@@ -93,6 +93,15 @@ EXEC = st.fixed_dictionaries(
         "request_id": st.sampled_from(["a-request", "another-request"]),
     },
 )
+LIST_TASK_DEFINITIONS = st.fixed_dictionaries(
+    {"action": st.just("list_task_definitions")},
+    optional={
+        "limit": st.integers(1, 5),
+        "next_token": st.just(UNKNOWN_ID),
+        "include_inactive": st.booleans(),
+        "image": st.sampled_from(["alpine", "python:3.13"]),
+    },
+)
 LIST = st.fixed_dictionaries(
     {"action": st.just("list")},
     optional={
@@ -243,7 +252,7 @@ def test_whatever_comes_is_answered_in_words(account: Account, hooks: Hooks, siz
         executions[execution_id] = account.task_arn(execution_id)
         account.write_log(executions[execution_id], "a line", "another")
     known = executions.values()
-    api = api_events(EXEC | about(executions) | LIST)
+    api = api_events(EXEC | about(executions) | LIST | LIST_TASK_DEFINITIONS)
 
     @settings(max_examples=size, deadline=None, suppress_health_check=UNHURRIED)
     @given(st.one_of(api, api, api, mutated(events_of(executions)), ODD))

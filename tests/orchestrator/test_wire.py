@@ -18,6 +18,8 @@ from orchestrator.wire import (
     ExecutionRequest,
     ListRequest,
     ListResponse,
+    ListTaskDefinitionsRequest,
+    ListTaskDefinitionsResponse,
     LogEvent,
     LogsRequest,
     LogsResponse,
@@ -27,6 +29,7 @@ from orchestrator.wire import (
     StatusResponse,
     StopRequest,
     StopResponse,
+    TaskDefinition,
     WireError,
     begin_marker,
     check_fargate_size,
@@ -119,6 +122,13 @@ ALL_REQUESTS = st.one_of(
         status=st.none() | st.sampled_from(STATUSES),
         since=st.none() | st.datetimes(timezones=st.timezones()).map(lambda at: at.isoformat()),
     ),
+    st.builds(
+        ListTaskDefinitionsRequest,
+        limit=st.integers(1, 100),
+        next_token=TOKENS,
+        include_inactive=st.booleans(),
+        image=st.sampled_from([None, "python:3.13"]),
+    ),
 )
 STATUS_RESPONSES = st.builds(
     StatusResponse,
@@ -128,6 +138,16 @@ STATUS_RESPONSES = st.builds(
     exit_code=st.none() | st.integers(0, 255),
     stopped_reason=st.none() | TEXT,
     cost_usd=st.none() | st.floats(0, 1000),
+)
+TASK_DEFINITIONS = st.builds(
+    TaskDefinition,
+    arn=TEXT,
+    family=TEXT,
+    revision=st.integers(1),
+    image=TEXT,
+    status=st.sampled_from(["ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS"]),
+    git=st.booleans(),
+    last_used_at=st.none() | TEXT,
 )
 ALL_RESPONSES = st.one_of(
     st.builds(
@@ -151,6 +171,11 @@ ALL_RESPONSES = st.one_of(
     st.builds(
         ListResponse,
         executions=st.lists(STATUS_RESPONSES, max_size=3).map(tuple),
+        next_token=TOKENS,
+    ),
+    st.builds(
+        ListTaskDefinitionsResponse,
+        task_definitions=st.lists(TASK_DEFINITIONS, max_size=3).map(tuple),
         next_token=TOKENS,
     ),
 )

@@ -50,6 +50,8 @@ RESOURCE_TYPES: dict[str, str | None] = {
     "ecr:GetDownloadUrlForLayer": r"arn:aws:ecr:\*:\d+:repository/\*$",
     "ecs:DescribeTaskDefinition": None,
     "ecs:DescribeTasks": r"arn:aws:ecs:[\w-]+:\d+:task/[\w-]+/\*$",
+    "ecs:ListTaskDefinitionFamilies": None,
+    "ecs:ListTaskDefinitions": None,
     "ecs:ListTasks": None,  # a container instance, which Fargate has not: see its condition
     "ecs:RegisterTaskDefinition": r"arn:aws:ecs:[\w-]+:\d+:task-definition/[\w-]+-\*:\*$",
     "ecs:RunTask": r"arn:aws:ecs:[\w-]+:\d+:task-definition/[\w-]+-\*:\*$",

@@ -191,6 +191,7 @@ def test_table(declare: Declare) -> None:
         "execution_id": "S",
         "month": "S",
         "task_arn": "S",
+        "task_definition": "S",
     }
     keys = {
         index["name"]: [(key["keyType"], key["attributeName"]) for key in index["keySchemas"]]
@@ -199,8 +200,13 @@ def test_table(declare: Declare) -> None:
     assert keys == {
         "by-month": [("HASH", "month"), ("RANGE", "execution_id")],
         "by-task": [("HASH", "task_arn")],
+        "by-task-definition": [("HASH", "task_definition"), ("RANGE", "execution_id")],
     }
-    assert {i["projectionType"] for i in table["globalSecondaryIndexes"]} == {"ALL"}
+    assert {i["name"]: i["projectionType"] for i in table["globalSecondaryIndexes"]} == {
+        "by-month": "ALL",
+        "by-task": "ALL",
+        "by-task-definition": "KEYS_ONLY",
+    }
     assert table["ttl"] == {"attributeName": "expires_at", "enabled": True}
 
 
