@@ -24,6 +24,7 @@ from mycli.commands.exec_ import ExecCommand, exec_
 from mycli.commands.init import init
 from mycli.commands.init_project import init_project
 from mycli.commands.list_ import list_
+from mycli.commands.list_task_definitions import list_task_definitions
 from mycli.commands.local import app as local
 from mycli.commands.logs import logs
 from mycli.commands.status import status
@@ -134,6 +135,8 @@ app.command("status")(status)
 app.command("logs")(logs)
 app.command("stop")(stop)
 app.command("list")(list_)
+app.command("list-task-definitions")(list_task_definitions)
+app.command("task-definitions", hidden=True)(list_task_definitions)
 app.command("configure")(configure)
 app.command("doctor")(doctor)
 app.command("init-project")(init_project)

@@ -29,6 +29,7 @@ from mycli.execution import Execution
 from orchestrator import wire
 
 LIST_PAGE = 100
+DEFINITIONS_PAGE = 50  # each takes the function some calls
 
 
 class Client:
@@ -165,3 +166,23 @@ class Client:
             token = page.next_token
             if token is None:
                 return
+
+    # --- Images ------------------------------------------------------------------------------
+
+    def task_definitions(
+        self, *, include_inactive: bool = False, image: str | None = None
+    ) -> Iterator[wire.TaskDefinition]:
+        """The stack's task definitions: by family, newest revision first; page by page.
+
+        include_inactive: also those that are deregistered. image: of this image only.
+        """
+        with checked():
+            request = wire.ListTaskDefinitionsRequest(
+                limit=DEFINITIONS_PAGE, include_inactive=include_inactive, image=image
+            )
+        while True:
+            page = self._endpoint.send(request, wire.ListTaskDefinitionsResponse)
+            yield from page.task_definitions
+            if page.next_token is None:
+                return
+            request = dataclasses.replace(request, next_token=page.next_token)

@@ -46,6 +46,19 @@ STATUS: Mapping[str, Any] = {
 }
 
 
+def definition(family: str, revision: int, image: str = "alpine:latest", **more: Any) -> Any:
+    """A task definition as the function lists it."""
+    return {
+        "arn": f"arn:aws:ecs:us-east-1:123456789012:task-definition/{family}:{revision}",
+        "family": family,
+        "revision": revision,
+        "image": image,
+        "status": "ACTIVE",
+        "registered_at": "2026-01-01T12:00:00Z",
+        **more,
+    }
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the endpoint answers once. A body that is no document is sent as it is.
@@ -134,6 +147,17 @@ class FakeEndpoint:
             return Answer(log_page(pages, index, exit_code))
 
         self.runs("logs", script)
+
+    def has_task_definitions(self, *definitions: Mapping[str, Any]) -> None:
+        """List these, ten a page."""
+
+        def listed(request: Mapping[str, Any]) -> Answer:
+            start = int(request.get("next_token") or 0)
+            page = definitions[start : start + 10]
+            token = str(start + 10) if start + 10 < len(definitions) else None
+            return Answer({"task_definitions": page, "next_token": token})
+
+        self.runs("list_task_definitions", listed)
 
     def answer(self, body: Mapping[str, Any]) -> Answer:
         script = self._scripts.get(str(body.get("action")))

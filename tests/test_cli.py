@@ -23,6 +23,7 @@ VERBS = (
     "logs",
     "stop",
     "list",
+    "list-task-definitions",
     "configure",
     "doctor",
     "init-project",

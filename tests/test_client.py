@@ -10,7 +10,16 @@ import pytest
 import mycli
 from mycli import Client, ConfigError, ExecutionNotFound, UsageError
 from mycli.config import save_profile
-from tests.fake_endpoint import ID, KEY, STARTED, STATUS, Answer, FakeEndpoint, output_of
+from tests.fake_endpoint import (
+    ID,
+    KEY,
+    STARTED,
+    STATUS,
+    Answer,
+    FakeEndpoint,
+    definition,
+    output_of,
+)
 
 
 @pytest.fixture
@@ -160,6 +169,15 @@ def test_list_passes_its_filters_on(endpoint: FakeEndpoint, client: Client) -> N
     assert (asked["repo"], asked["status"], asked["since"]) == ("https://x.y/z", "RUNNING", since)
     with pytest.raises(UsageError, match="status"):
         list(client.list(status="asleep"))
+
+
+def test_task_definitions(endpoint: FakeEndpoint, client: Client) -> None:
+    every = [definition("mycli-task-a", revision) for revision in range(1, 26)]
+    endpoint.has_task_definitions(*every)
+    found = client.task_definitions(include_inactive=True, image="alpine:latest")
+    assert next(found).revision == 1
+    assert len(endpoint.seen) == 1, "page by page"
+    assert [item.revision for item in found] == [*range(2, 26)]
 
 
 def test_by_name(endpoint: FakeEndpoint, client: Client) -> None:

@@ -1,17 +1,26 @@
-"""One file a verb. Here: the flags that all of them have, and the client they talk through."""
+"""One file a verb. Here: the flags and the client that all have, and what several say alike."""
 
 from __future__ import annotations
 
+import re
 import sys
-from typing import TYPE_CHECKING, Annotated, cast
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 import typer
+
+from mycli import output
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from mycli.client import Client
 
+Item = TypeVar("Item")
+
+TELL_SECONDS = 2.0
 WANTS_JSON = "mycli.wants_json"  # in the root context's meta: errors are documents, too
 
 
@@ -55,11 +64,35 @@ Name = Annotated[
 ]
 
 
+_AGO = re.compile(r"([0-9]{1,6})([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def duration(text: str) -> timedelta | None:
+    """The time in `30m`, `2h`, `7d` or `4w`; None where it is not written so."""
+    found = _AGO.fullmatch(text)
+    return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
+
+
+def day(time: str | None) -> str:
+    """The day of an ISO 8601 time, for a table; JSON has the time itself."""
+    return (time or "")[:10]
+
+
+def counting(items: Iterable[Item], clock: Callable[[], float] = time.monotonic) -> Iterator[Item]:
+    """The items as they come; says every few seconds how many there were."""
+    told_at = clock()
+    for number, item in enumerate(items, 1):
+        yield item
+        if clock() - told_at > TELL_SECONDS:
+            output.step(f"{number} so far...")
+            told_at = clock()
+
+
 def connect(profile: str | None) -> Client:
     """A client that says on stderr when and why it waits."""
     # With it, httpx would load a command line of its own, and all of rich: a third of our start.
     sys.modules.setdefault("httpx._main", cast("ModuleType", None))
-    from mycli import output
     from mycli.client import Client
 
     return Client(profile, on_wait=output.warn)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mycli import output
-from mycli.commands import Json, Profile, connect
+from mycli.commands import Json, Profile, connect, duration
 from mycli.errors import UsageError
 
 if TYPE_CHECKING:
     from orchestrator.wire import StatusResponse
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def list_(
@@ -73,10 +70,9 @@ _COLUMNS = {
 
 def since_time(text: str, now: datetime) -> str:
     """`2h` before now, or an ISO 8601 time (UTC where it has no zone). Raises UsageError."""
-    ago = re.fullmatch(r"(\d{1,6})([smhdw])", text)
     try:
-        if ago:
-            return (now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat()
+        if (ago := duration(text)) is not None:
+            return (now - ago).isoformat()
         time = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         raise UsageError(
