@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from orchestrator import auth, events, executions, listing, logs, refusals, revisions
+from orchestrator import auth, events, executions, listing, logs, refusals, removal, revisions
 from orchestrator.settings import Runtime, log, make_runtime, read_settings
 from orchestrator.wire import (
     MAX_BODY_BYTES,
@@ -31,6 +31,7 @@ ROUTES: Mapping[str, Callable[[Runtime, Any], Response]] = {
     "stop": executions.stop,
     "list": listing.page,
     "list_task_definitions": revisions.page,
+    "remove_task_definitions": removal.remove,
 }
 
 

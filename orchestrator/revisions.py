@@ -63,16 +63,9 @@ def is_named_as_ours(stack: str, family: str) -> bool:
 
 def describe(runtime: Runtime, arn: str) -> TaskDefinition | None:
     """The revision and its use; None where it is not this stack's, or not there any more."""
-    try:
-        answer = runtime.ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
-    except ClientError as error:
-        if refusals.is_missing_revision(error):
-            return None
-        raise
-    tags = {tag["key"]: tag.get("value") for tag in answer.get("tags", [])}
-    if tags.get(STACK_TAG) != runtime.settings.stack:
+    stack, definition = stack_and_definition(runtime, arn)
+    if definition is None or stack != runtime.settings.stack:
         return None
-    definition: dict[str, Any] = answer["taskDefinition"]
     [executor] = definition["containerDefinitions"]
     registered_at = definition.get("registeredAt")
     newest = records.newest_use(runtime, arn)
@@ -91,6 +84,18 @@ def describe(runtime: Runtime, arn: str) -> TaskDefinition | None:
         last_used_at=records.iso(records.created_seconds(newest)) if newest else None,
         executions=records.count_uses(runtime, arn) if newest else 0,
     )
+
+
+def stack_and_definition(runtime: Runtime, arn: str) -> tuple[str | None, dict[str, Any] | None]:
+    """Whose it is by its tag, and ECS's description; both None where it is not there any more."""
+    try:
+        answer = runtime.ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
+    except ClientError as error:
+        if refusals.is_missing_revision(error):
+            return None, None
+        raise
+    tags = {tag["key"]: tag.get("value") for tag in answer.get("tags", [])}
+    return tags.get(STACK_TAG), answer["taskDefinition"]
 
 
 def _walk(

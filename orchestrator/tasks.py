@@ -164,16 +164,17 @@ def started_by(runtime: Runtime, execution_ids: Iterable[str]) -> dict[str, dict
     cluster (of the last hour) are all described.
     """
     wanted = set(execution_ids)
-    running = [arn for wanted_id in wanted for arn in _list(runtime, startedBy=wanted_id)]
+    running = [arn for wanted_id in wanted for arn in list_arns(runtime, startedBy=wanted_id)]
     found = {task["startedBy"]: task for task in describe(runtime, running).values()}
     if wanted - set(found):
-        for task in describe(runtime, _list(runtime, desiredStatus="STOPPED")).values():
+        for task in describe(runtime, list_arns(runtime, desiredStatus="STOPPED")).values():
             if task.get("startedBy") in wanted:
                 found.setdefault(task["startedBy"], task)
     return found
 
 
-def _list(runtime: Runtime, **only: str) -> list[str]:
+def list_arns(runtime: Runtime, **only: str) -> list[str]:
+    """Tasks of the cluster that are to run, or that this filter of ListTasks names."""
     pages = runtime.ecs.get_paginator("list_tasks").paginate(
         cluster=runtime.settings.cluster, **only
     )

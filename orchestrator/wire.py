@@ -25,6 +25,7 @@ MAX_TIMEOUT_SECONDS = 7 * 24 * 3600
 MAX_WAIT_SECONDS = 5
 MAX_BODY_BYTES = 64 * 1024
 OVERRIDES_LIMIT = 8192  # characters of RunTask's `overrides`, JSON included
+REMOVED_AT_ONCE = 10  # task definitions: ECS DeleteTaskDefinitions takes no more
 SETUP_FAILED_EXIT_CODE = 125  # task.sh could not get as far as the command
 TIMED_OUT_EXIT_CODE = 124  # as timeout(1)
 
@@ -87,6 +88,10 @@ _TASK_ARN = re.compile(
     r"arn:[a-z-]+:ecs:[a-z0-9-]+:[0-9]{12}:task/[A-Za-z0-9_-]+/"
     r"(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 )
+_TASK_DEFINITION_ARN = re.compile(
+    r"arn:[a-z-]+:ecs:[a-z0-9-]+:[0-9]{12}:task-definition/[A-Za-z0-9_-]{1,255}:[1-9][0-9]{0,9}"
+)
+_TASK_DEFINITIONS_ALLOWED = f"1 to {REMOVED_AT_ONCE} ARNs of task definitions, with revisions"
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
 # What `git check-ref-format` takes, but for a dash in front, and what a terminal would obey.
 _REF = re.compile(
@@ -267,6 +272,17 @@ def _is_workdir(name: str, value: object) -> str:
     return text
 
 
+def _is_task_definitions(name: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise invalid(name, f"is {_json_type(value)}", _TASK_DEFINITIONS_ALLOWED)
+    arns = cast("Sequence[object]", value)
+    if len(arns) > REMOVED_AT_ONCE:
+        raise invalid(name, f"has {len(arns)}", _TASK_DEFINITIONS_ALLOWED)
+    return tuple(
+        _matches(name, arn, _TASK_DEFINITION_ARN, _TASK_DEFINITIONS_ALLOWED) for arn in arns
+    )
+
+
 def _checked(check: Callable[[str, object], object], default: Any = None) -> Any:
     return field(default=default, metadata={"check": check})
 
@@ -421,6 +437,19 @@ class ListTaskDefinitionsRequest(Request):
     image: str | None = _text(_IMAGE, "an image such as python:3.13")
 
 
+@dataclass(frozen=True, kw_only=True)
+class RemoveTaskDefinitionsRequest(Request):
+    """Deregister and delete task definitions, as many as ECS deletes in a call."""
+
+    action: ClassVar[str] = "remove_task_definitions"
+    arns: Sequence[str] = _checked(_is_task_definitions, ())
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.arns:
+            raise invalid("arns", "is empty", _TASK_DEFINITIONS_ALLOWED)
+
+
 REQUESTS: Mapping[str, type[Request]] = {
     request.action: request
     for request in (
@@ -430,6 +459,7 @@ REQUESTS: Mapping[str, type[Request]] = {
         StopRequest,
         ListRequest,
         ListTaskDefinitionsRequest,
+        RemoveTaskDefinitionsRequest,
     )
 }
 
@@ -592,6 +622,25 @@ class ListTaskDefinitionsResponse(Response):
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         found = tuple(TaskDefinition.from_json(item) for item in data.get("task_definitions", ()))
         return super().from_json({**data, "task_definitions": found})
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptTaskDefinition(Response):
+    arn: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveTaskDefinitionsResponse(Response):
+    """Which are gone, and which had to stay and why."""
+
+    removed: Sequence[str] = ()
+    kept: Sequence[KeptTaskDefinition] = ()
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        kept = tuple(KeptTaskDefinition.from_json(item) for item in data.get("kept", ()))
+        return super().from_json({**data, "removed": tuple(data.get("removed", ())), "kept": kept})
 
 
 # --- What task.sh and its readers agree on -------------------------------------------------------

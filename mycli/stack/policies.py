@@ -57,14 +57,17 @@ def function_policy(
             # cluster is named by the condition alone.
             _allow(["ecs:ListTasks"], ["*"], in_this_cluster),
             _allow(
-                [  # the reference lists no resource for these
+                [
+                    # The reference lists no resource for these. What keeps the function from
+                    # deregistering another's is its own look at the tag (orchestrator/removal.py).
+                    "ecs:DeregisterTaskDefinition",
                     "ecs:DescribeTaskDefinition",
                     "ecs:ListTaskDefinitionFamilies",
                     "ecs:ListTaskDefinitions",
                 ],
                 ["*"],
             ),
-            _allow(["ecs:RegisterTaskDefinition"], [task_definitions]),
+            _allow(["ecs:DeleteTaskDefinitions", "ecs:RegisterTaskDefinition"], [task_definitions]),
             _allow_tags_on("RunTask", tasks),
             _allow_tags_on("RegisterTaskDefinition", task_definitions),
             _allow(

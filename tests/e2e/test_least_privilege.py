@@ -19,8 +19,12 @@ from mycli.endpoint import Endpoint
 from mycli.errors import ApiError
 from mycli.local.clients import clients_of
 from mycli.local.place import load
-
-from orchestrator.wire import ListTaskDefinitionsRequest, ListTaskDefinitionsResponse
+from orchestrator.wire import (
+    ListTaskDefinitionsRequest,
+    ListTaskDefinitionsResponse,
+    RemoveTaskDefinitionsRequest,
+    RemoveTaskDefinitionsResponse,
+)
 
 from .conftest import Machine
 
@@ -32,6 +36,8 @@ RIGHTS = [
     "dynamodb:PutItem",
     "dynamodb:Query",
     "dynamodb:UpdateItem",
+    "ecs:DeleteTaskDefinitions",
+    "ecs:DeregisterTaskDefinition",
     "ecs:DescribeTaskDefinition",
     "ecs:DescribeTasks",
     "ecs:ListTaskDefinitionFamilies",
@@ -80,6 +86,9 @@ class Least:
         list(self.client.list())
         with closing(Endpoint(self.client.profile)) as endpoint:
             endpoint.send(ListTaskDefinitionsRequest(), ListTaskDefinitionsResponse)
+            endpoint.send(
+                RemoveTaskDefinitionsRequest(arns=[self.unused()]), RemoveTaskDefinitionsResponse
+            )
         list(execution.logs(follow=False))
         self.clients("dynamodb").update_item(
             TableName="least-executions",
@@ -90,6 +99,16 @@ class Least:
         )
         execution.status()
         execution.stop()
+
+    def unused(self) -> str:
+        """The ARN of a task definition of the stack that no execution has used."""
+        return self.clients("ecs").register_task_definition(
+            family="least-task-unused",
+            containerDefinitions=[{"name": "executor", "image": "unused"}],
+            cpu="256",
+            memory="512",
+            tags=[{"key": "mycli:stack", "value": "least"}],
+        )["taskDefinition"]["taskDefinitionArn"]
 
 
 @pytest.fixture(scope="module")

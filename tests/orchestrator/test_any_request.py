@@ -102,6 +102,18 @@ LIST_TASK_DEFINITIONS = st.fixed_dictionaries(
         "image": st.sampled_from(["alpine", "python:3.13"]),
     },
 )
+REMOVE = st.fixed_dictionaries(
+    {
+        "action": st.just("remove_task_definitions"),
+        "arns": st.lists(
+            st.sampled_from(["mycli-task:1", "mycli-task-alpine:1", "another-task:1"]).map(
+                lambda name: f"arn:aws:ecs:us-east-1:123456789012:task-definition/{name}"
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+    }
+)
 LIST = st.fixed_dictionaries(
     {"action": st.just("list")},
     optional={
@@ -252,7 +264,7 @@ def test_whatever_comes_is_answered_in_words(account: Account, hooks: Hooks, siz
         executions[execution_id] = account.task_arn(execution_id)
         account.write_log(executions[execution_id], "a line", "another")
     known = executions.values()
-    api = api_events(EXEC | about(executions) | LIST | LIST_TASK_DEFINITIONS)
+    api = api_events(EXEC | about(executions) | LIST | LIST_TASK_DEFINITIONS | REMOVE)
 
     @settings(max_examples=size, deadline=None, suppress_health_check=UNHURRIED)
     @given(st.one_of(api, api, api, mutated(events_of(executions)), ODD))

@@ -16,6 +16,7 @@ from orchestrator.wire import (
     ExecRequest,
     ExecResponse,
     ExecutionRequest,
+    KeptTaskDefinition,
     ListRequest,
     ListResponse,
     ListTaskDefinitionsRequest,
@@ -23,6 +24,8 @@ from orchestrator.wire import (
     LogEvent,
     LogsRequest,
     LogsResponse,
+    RemoveTaskDefinitionsRequest,
+    RemoveTaskDefinitionsResponse,
     Request,
     Response,
     StatusRequest,
@@ -104,6 +107,10 @@ def named(
     return st.builds(make, name=NAMED, **fields)
 
 
+TASK_DEFINITION_ARNS = st.from_regex(
+    r"arn:aws:ecs:us-east-1:[0-9]{12}:task-definition/mycli-task-[a-z0-9-]{1,60}:[1-9][0-9]{0,3}",
+    fullmatch=True,
+)
 ALL_REQUESTS = st.one_of(
     EXEC_REQUESTS,
     named(StatusRequest),
@@ -128,6 +135,10 @@ ALL_REQUESTS = st.one_of(
         next_token=TOKENS,
         include_inactive=st.booleans(),
         image=st.sampled_from([None, "python:3.13"]),
+    ),
+    st.builds(
+        RemoveTaskDefinitionsRequest,
+        arns=st.lists(TASK_DEFINITION_ARNS, min_size=1, max_size=10).map(tuple),
     ),
 )
 STATUS_RESPONSES = st.builds(
@@ -177,6 +188,11 @@ ALL_RESPONSES = st.one_of(
         ListTaskDefinitionsResponse,
         task_definitions=st.lists(TASK_DEFINITIONS, max_size=3).map(tuple),
         next_token=TOKENS,
+    ),
+    st.builds(
+        RemoveTaskDefinitionsResponse,
+        removed=st.lists(TEXT, max_size=3).map(tuple),
+        kept=st.lists(st.builds(KeptTaskDefinition, arn=TEXT, reason=TEXT), max_size=3).map(tuple),
     ),
 )
 
@@ -244,6 +260,22 @@ def test_null_is_as_good_as_absent(name: str) -> None:
     body = {"action": "exec", "command": "true", "skip_git": True}
 
     assert request_from_json({**body, name: None}) == request_from_json(body)
+
+
+ARN = "arn:aws:ecs:us-east-1:123456789012:task-definition/mycli-task-alpine:1"
+
+
+@pytest.mark.parametrize(
+    "arns",
+    [None, [], "x", ARN, [ARN] * 11, [1], [ARN[:-2]], [ARN.replace(":1", ":0")], [ARN + "\n"]],
+)
+def test_only_revisions_can_be_removed_and_ten_at_most(arns: object) -> None:
+    with pytest.raises(WireError) as refused:
+        request_from_json({"action": "remove_task_definitions", "arns": arns})
+
+    assert refused.value.status == 400
+    assert "arns" in refused.value.error
+    assert "arns must be" in refused.value.hint
 
 
 NO_BRANCHES = [

@@ -48,6 +48,8 @@ RESOURCE_TYPES: dict[str, str | None] = {
     "ecr:BatchGetImage": r"arn:aws:ecr:\*:\d+:repository/\*$",
     "ecr:GetAuthorizationToken": None,
     "ecr:GetDownloadUrlForLayer": r"arn:aws:ecr:\*:\d+:repository/\*$",
+    "ecs:DeleteTaskDefinitions": r"arn:aws:ecs:[\w-]+:\d+:task-definition/[\w-]+-\*:\*$",
+    "ecs:DeregisterTaskDefinition": None,
     "ecs:DescribeTaskDefinition": None,
     "ecs:DescribeTasks": r"arn:aws:ecs:[\w-]+:\d+:task/[\w-]+/\*$",
     "ecs:ListTaskDefinitionFamilies": None,
@@ -160,6 +162,7 @@ def test_only_families_of_this_stack(family: str, allowed: bool) -> None:
     resource = f"{ECS}:task-definition/{family}:1"
     assert allows(FUNCTION, "ecs:RunTask", resource, ecs__cluster=CLUSTER) is allowed
     assert allows(FUNCTION, "ecs:RegisterTaskDefinition", resource) is allowed
+    assert allows(FUNCTION, "ecs:DeleteTaskDefinitions", resource) is allowed
     tagged = {"ecs__CreateAction": "RegisterTaskDefinition"}
     assert allows(FUNCTION, "ecs:TagResource", resource, **tagged) is allowed
 
