@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from mycli import __version__, output
 from mycli.commands import WANTS_JSON
+from mycli.commands.cleanup_task_definitions import cleanup_task_definitions
 from mycli.commands.completion import completion
 from mycli.commands.configure import configure
 from mycli.commands.credentials import app as credentials
@@ -137,6 +138,7 @@ app.command("stop")(stop)
 app.command("list")(list_)
 app.command("list-task-definitions")(list_task_definitions)
 app.command("task-definitions", hidden=True)(list_task_definitions)
+app.command("cleanup-task-definitions")(cleanup_task_definitions)
 app.command("configure")(configure)
 app.command("doctor")(doctor)
 app.command("init-project")(init_project)

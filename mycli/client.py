@@ -186,3 +186,12 @@ class Client:
             if page.next_token is None:
                 return
             request = dataclasses.replace(request, next_token=page.next_token)
+
+    def remove_task_definitions(self, arns: Sequence[str]) -> wire.RemoveTaskDefinitionsResponse:
+        """Deregister and delete these, ten at most, and say which are kept and why.
+
+        Kept are the template, what is not the stack's, and what a task or an execution uses.
+        """
+        with checked():
+            request = wire.RemoveTaskDefinitionsRequest(arns=tuple(arns))
+        return self._endpoint.send(request, wire.RemoveTaskDefinitionsResponse)

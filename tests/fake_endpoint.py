@@ -139,6 +139,9 @@ class FakeEndpoint:
     def runs(self, action: str, script: Script) -> None:
         self._scripts[action] = script
 
+    def script(self, action: str) -> Script:
+        return self._scripts[action]
+
     def has_log(self, *pages: Sequence[str], exit_code: int | None = 0) -> None:
         """Answer `logs` with these pages, one after the other; the last one is the end."""
 
@@ -148,16 +151,24 @@ class FakeEndpoint:
 
         self.runs("logs", script)
 
-    def has_task_definitions(self, *definitions: Mapping[str, Any]) -> None:
-        """List these, ten a page."""
+    def has_task_definitions(self, *definitions: Mapping[str, Any]) -> dict[str, Any]:
+        """List these and remove them, ten a page; returns those that are left, by their ARN."""
+        left = {item["arn"]: item for item in definitions}
 
         def listed(request: Mapping[str, Any]) -> Answer:
             start = int(request.get("next_token") or 0)
-            page = definitions[start : start + 10]
-            token = str(start + 10) if start + 10 < len(definitions) else None
+            page = [*left.values()][start : start + 10]
+            token = str(start + 10) if start + 10 < len(left) else None
             return Answer({"task_definitions": page, "next_token": token})
 
+        def removed(request: Mapping[str, Any]) -> Answer:
+            for arn in request["arns"]:
+                left.pop(arn, None)
+            return Answer({"removed": request["arns"], "kept": []})
+
         self.runs("list_task_definitions", listed)
+        self.runs("remove_task_definitions", removed)
+        return left
 
     def answer(self, body: Mapping[str, Any]) -> Answer:
         script = self._scripts.get(str(body.get("action")))

@@ -24,6 +24,7 @@ VERBS = (
     "stop",
     "list",
     "list-task-definitions",
+    "cleanup-task-definitions",
     "configure",
     "doctor",
     "init-project",

@@ -173,11 +173,17 @@ def test_list_passes_its_filters_on(endpoint: FakeEndpoint, client: Client) -> N
 
 def test_task_definitions(endpoint: FakeEndpoint, client: Client) -> None:
     every = [definition("mycli-task-a", revision) for revision in range(1, 26)]
-    endpoint.has_task_definitions(*every)
+    left = endpoint.has_task_definitions(*every)
     found = client.task_definitions(include_inactive=True, image="alpine:latest")
     assert next(found).revision == 1
     assert len(endpoint.seen) == 1, "page by page"
     assert [item.revision for item in found] == [*range(2, 26)]
+    removed = client.remove_task_definitions([item["arn"] for item in every[:10]])
+    assert (len(removed.removed), removed.kept, len(left)) == (10, (), 15)
+    with pytest.raises(UsageError, match="arns"):
+        client.remove_task_definitions([item["arn"] for item in every[:11]])
+    with pytest.raises(UsageError, match="arns"):
+        client.remove_task_definitions([])
 
 
 def test_by_name(endpoint: FakeEndpoint, client: Client) -> None:

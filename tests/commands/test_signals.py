@@ -15,7 +15,17 @@ from typing import Any
 import pytest
 
 from orchestrator.wire import begin_marker
-from tests.fake_endpoint import ID, KEY, LOST, STARTED, Answer, FakeEndpoint, log_page, output_of
+from tests.fake_endpoint import (
+    ID,
+    KEY,
+    LOST,
+    STARTED,
+    Answer,
+    FakeEndpoint,
+    definition,
+    log_page,
+    output_of,
+)
 
 MYCLI = Path(sys.executable).with_name("mycli")
 
@@ -282,6 +292,30 @@ def test_plain_text_in_a_pipe(running: FakeEndpoint) -> None:
     out, err = ends_with(process, 0)
     assert "\x1b" not in out + err
     assert running.asked("exec")
+
+
+def test_ctrl_c_in_a_cleanup_and_the_same_once_more(configured: FakeEndpoint) -> None:
+    old = [definition("mycli-task-x", n, registered_at="2020-01-01T00:00Z") for n in range(1, 26)]
+    left = configured.has_task_definitions(*old)
+    remove = configured.script("remove_task_definitions")
+
+    def held(request: Mapping[str, Any]) -> Answer:
+        if len(left) < 20:
+            until(lambda: process.poll() is not None)
+        return remove(request)
+
+    configured.runs("remove_task_definitions", held)
+    process = start("cleanup-task-definitions", "--force", "--json")
+    told = read_until(process, "Removed 10 of 25")
+    until(lambda: len(configured.asked("remove_task_definitions")) == 2)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = ends_with(process, 130)
+    assert "! Interrupted: the same command finishes it\n" in told + err
+    assert out == ""
+    until(lambda: len(left) == 5)  # what was asked for last is done all the same
+    _, err = ends_with(start("cleanup-task-definitions", "--force"), 0)
+    assert left == {}
+    assert "Removed 5 task definitions; 0 left" in err
 
 
 def test_an_endpoint_that_is_gone_is_told_at_once(configured: FakeEndpoint) -> None:
