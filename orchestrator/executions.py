@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 
-from orchestrator import healing, records, refusals, task_definitions, tasks
+from orchestrator import healing, images, records, refusals, task_definitions, tasks
 from orchestrator.costs import estimate_usd
 from orchestrator.observations import lost
 from orchestrator.records import Record
@@ -29,24 +29,32 @@ def start(runtime: Runtime, request: ExecRequest) -> ExecResponse:
     """Start an execution, or answer the one that an earlier request with this request_id started.
 
     Three calls to AWS where the image's revision is remembered: the record is written, the task is
-    started, its ARN is noted. A request that is repeated goes on from where the first one ended,
-    with the same token and revision, so that ECS starts one task, ever.
+    started, its ARN is noted; one more where the image could be a name. A request that is repeated
+    goes on from where the first one ended, with the same token and revision, so that ECS starts one
+    task, ever.
     """
-    image = request.image or runtime.settings.default_image
-    size = (request.cpu, request.memory) if request.cpu and request.memory else None
-    tasks.overrides(request, "0" * 12, image, size)  # too large: refused before anything is written
+    wanted = images.resolve(runtime, request)
+    # Too large: refused before anything is written.
+    tasks.overrides(request, "0" * 12, wanted.image, wanted.size)
     _check_protocol(runtime, request)
     revision = task_definitions.find(
-        runtime, image, with_repo=not request.skip_git, arch=request.arch
+        runtime,
+        wanted.image,
+        with_repo=not request.skip_git,
+        arch=wanted.arch,
+        shell=wanted.shell,
     )
+    cpu, memory = wanted.size or (revision.cpu, revision.memory)
     fields = {
         "command": request.command,
-        "image": image,
+        "image": wanted.image,
+        "image_name": wanted.name,
+        "shell": wanted.shell,
         "repo": None if request.skip_git else request.repo,
         "branch": None if request.skip_git else request.branch,
-        "cpu": size[0] if size else revision.cpu,
-        "memory": size[1] if size else revision.memory,
-        "sized": bool(size),
+        "cpu": cpu,
+        "memory": memory,
+        "sized": bool(wanted.size),
         "architecture": revision.architecture,
         "task_definition": revision.arn,
         "task_definition_cached": revision.cached,

@@ -15,7 +15,17 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from orchestrator import auth, events, executions, listing, logs, refusals, removal, revisions
+from orchestrator import (
+    auth,
+    events,
+    executions,
+    images,
+    listing,
+    logs,
+    refusals,
+    removal,
+    revisions,
+)
 from orchestrator.settings import Runtime, log, make_runtime, read_settings
 from orchestrator.wire import (
     MAX_BODY_BYTES,
@@ -32,6 +42,9 @@ ROUTES: Mapping[str, Callable[[Runtime, Any], Response]] = {
     "list": listing.page,
     "list_task_definitions": revisions.page,
     "remove_task_definitions": removal.remove,
+    "register_image": images.register,
+    "unregister_image": images.unregister,
+    "list_images": images.page,
 }
 
 

@@ -4,7 +4,7 @@ task definition.
 Environment values, keys and credentials are never stored. An execution's status only moves
 forward, and once it is STOPPED nothing of it changes, whatever comes in and in whatever order.
 Other items of the table: `closing` (while it is there, nothing new starts) and `request#...`,
-which remembers what a repeatable request started.
+which remembers what a repeatable request started; `image#...` (images.py), `lock#...` (locks.py).
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def create(
                     409, "this stack is being destroyed", "it takes no new executions"
                 ) from None
             if any(repeated):
-                return None, _from_item(reasons[2]["Item"])
+                return None, from_item(reasons[2]["Item"])
             if not taken:
                 if not any(reason.get("Code") == "TransactionConflict" for reason in reasons):
                     raise
@@ -147,8 +147,8 @@ def _new_items(
     expires = {"expires_at": now + KEPT_SECONDS}
     item = dataclasses.asdict(record) | {"month": month_of(now)} | expires
     items: list[dict[str, Any]] = [
-        {"ConditionCheck": {**absent, "Key": _key("closing")}},
-        {"Put": {**absent, "Item": _to_item(item)}},
+        {"ConditionCheck": {**absent, "Key": key_of("closing")}},
+        {"Put": {**absent, "Item": to_item(item)}},
     ]
     if request_id is not None:
         pointer = {
@@ -157,7 +157,7 @@ def _new_items(
             "digest": digest,
         }
         on_failure = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-        items.append({"Put": {**absent, **on_failure, "Item": _to_item(pointer | expires)}})
+        items.append({"Put": {**absent, **on_failure, "Item": to_item(pointer | expires)}})
     return items
 
 
@@ -167,7 +167,7 @@ def _condition_failed(reason: Mapping[str, Any]) -> bool:
 
 def read(runtime: Runtime, execution_id: str) -> Record | None:
     found = runtime.dynamodb.get_item(
-        TableName=runtime.settings.table, Key=_key(execution_id), ConsistentRead=True
+        TableName=runtime.settings.table, Key=key_of(execution_id), ConsistentRead=True
     )
     return _to_record(found["Item"]) if "Item" in found else None
 
@@ -178,7 +178,7 @@ def read_by_task(runtime: Runtime, task_arn: str) -> Record | None:
         TableName=runtime.settings.table,
         IndexName="by-task",
         KeyConditionExpression="task_arn = :task_arn",
-        ExpressionAttributeValues=_to_item({":task_arn": task_arn}),
+        ExpressionAttributeValues=to_item({":task_arn": task_arn}),
     )["Items"]
     return _to_record(found[0]) if found else None
 
@@ -192,7 +192,7 @@ def page_of_month(
         IndexName="by-month",
         KeyConditionExpression="#month = :month AND execution_id BETWEEN :low AND :high",
         ExpressionAttributeNames={"#month": "month"},
-        ExpressionAttributeValues=_to_item({":month": month, ":low": low, ":high": high}),
+        ExpressionAttributeValues=to_item({":month": month, ":low": low, ":high": high}),
         ScanIndexForward=False,
         Limit=limit,
     )
@@ -220,7 +220,7 @@ def _by_task_definition(runtime: Runtime, task_definition: str) -> dict[str, Any
         "TableName": runtime.settings.table,
         "IndexName": "by-task-definition",
         "KeyConditionExpression": "task_definition = :task_definition",
-        "ExpressionAttributeValues": _to_item({":task_definition": task_definition}),
+        "ExpressionAttributeValues": to_item({":task_definition": task_definition}),
     }
 
 
@@ -276,11 +276,11 @@ def _update(
     try:
         changed = runtime.dynamodb.update_item(
             TableName=runtime.settings.table,
-            Key=_key(execution_id),
+            Key=key_of(execution_id),
             UpdateExpression=change,
             ConditionExpression=f"attribute_exists(execution_id) AND {condition}",
             ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues=_to_item(values),
+            ExpressionAttributeValues=to_item(values),
             ReturnValues="ALL_NEW",
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
@@ -296,11 +296,11 @@ def _rank(status: str) -> int:
     return STATUSES.index(status)
 
 
-def _key(execution_id: str) -> dict[str, Any]:
+def key_of(execution_id: str) -> dict[str, Any]:
     return {"execution_id": {"S": execution_id}}
 
 
-def _to_item(fields: Mapping[str, Any]) -> dict[str, Any]:
+def to_item(fields: Mapping[str, Any]) -> dict[str, Any]:
     """In DynamoDB's own form; what is None is left out (an index key may not be null)."""
     return {name: _to_attribute(value) for name, value in fields.items() if value is not None}
 
@@ -311,7 +311,7 @@ def _to_attribute(value: str | int) -> dict[str, Any]:
     return {"N": str(value)} if isinstance(value, int) else {"S": value}
 
 
-def _from_item(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def from_item(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {
         name: int(attribute["N"]) if "N" in attribute else next(iter(attribute.values()))
         for name, attribute in item.items()
@@ -320,4 +320,4 @@ def _from_item(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def _to_record(item: Mapping[str, Mapping[str, Any]]) -> Record:
     known = {field.name for field in dataclasses.fields(Record)}
-    return Record(**{name: value for name, value in _from_item(item).items() if name in known})
+    return Record(**{name: value for name, value in from_item(item).items() if name in known})

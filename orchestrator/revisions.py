@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from botocore.exceptions import ClientError
 
-from orchestrator import records, refusals
+from orchestrator import images, records, refusals
 from orchestrator.settings import Runtime
 from orchestrator.task_definitions import STACK_TAG, sanitized
 from orchestrator.wire import (
@@ -40,6 +40,9 @@ class _Place:
 def page(runtime: Runtime, request: ListTaskDefinitionsRequest) -> ListTaskDefinitionsResponse:
     """Up to `limit` task definitions: three calls to AWS for each, and one or more a family."""
     started = runtime.now()
+    named = images.find(runtime, request.image) if request.image else None
+    if named:
+        request = dataclasses.replace(request, image=named.image)
     found: list[TaskDefinition] = []
     first = _Place() if request.next_token is None else _to_place(request.next_token)
     for seen, (place, arn) in enumerate(_walk(runtime, request, first)):

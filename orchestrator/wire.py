@@ -92,6 +92,10 @@ _TASK_DEFINITION_ARN = re.compile(
     r"arn:[a-z-]+:ecs:[a-z0-9-]+:[0-9]{12}:task-definition/[A-Za-z0-9_-]{1,255}:[1-9][0-9]{0,9}"
 )
 _TASK_DEFINITIONS_ALLOWED = f"1 to {REMOVED_AT_ONCE} ARNs of task definitions, with revisions"
+# A name has none of / : . @, so that most images cannot be taken for one.
+IMAGE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_IMAGE_NAME_ALLOWED = "1 to 40 small letters, digits and dashes, no dash first"
+_SHELL = re.compile(r"/[A-Za-z0-9._/+-]{1,254}")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
 # What `git check-ref-format` takes, but for a dash in front, and what a terminal would obey.
 _REF = re.compile(
@@ -450,6 +454,48 @@ class RemoveTaskDefinitionsRequest(Request):
             raise invalid("arns", "is empty", _TASK_DEFINITIONS_ALLOWED)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RegisterImageRequest(Request):
+    """Let `image` of an exec be this name, and mean this image with this size and architecture.
+
+    shell: the absolute path of what is given `-c SCRIPT` in an image without /bin/sh.
+    """
+
+    action: ClassVar[str] = "register_image"
+    name: str | None = _text(IMAGE_NAME, _IMAGE_NAME_ALLOWED)
+    image: str | None = _text(_IMAGE, "an image such as hashicorp/terraform:1.6")
+    cpu: int | None = _whole(256, 16384)
+    memory: int | None = _whole(512, 122880)
+    arch: str | None = _checked(_is_arch)
+    shell: str | None = _text(_SHELL, "the absolute path of a shell in the image, such as /bin/ash")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.name is None:
+            raise invalid("name", "is missing", _IMAGE_NAME_ALLOWED)
+        if self.image is None:
+            raise invalid("image", "is missing", "an image such as hashicorp/terraform:1.6")
+        check_fargate_size(self.cpu, self.memory)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnregisterImageRequest(Request):
+    action: ClassVar[str] = "unregister_image"
+    name: str | None = _text(IMAGE_NAME, _IMAGE_NAME_ALLOWED)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.name is None:
+            raise invalid("name", "is missing", _IMAGE_NAME_ALLOWED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListImagesRequest(Request):
+    action: ClassVar[str] = "list_images"
+    limit: int = _whole(1, 100, 50)
+    next_token: str | None = _checked(_is_token)
+
+
 REQUESTS: Mapping[str, type[Request]] = {
     request.action: request
     for request in (
@@ -460,6 +506,9 @@ REQUESTS: Mapping[str, type[Request]] = {
         ListRequest,
         ListTaskDefinitionsRequest,
         RemoveTaskDefinitionsRequest,
+        RegisterImageRequest,
+        UnregisterImageRequest,
+        ListImagesRequest,
     )
 }
 
@@ -641,6 +690,44 @@ class RemoveTaskDefinitionsResponse(Response):
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         kept = tuple(KeptTaskDefinition.from_json(item) for item in data.get("kept", ()))
         return super().from_json({**data, "removed": tuple(data.get("removed", ())), "kept": kept})
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedImage(Response):
+    """What a name means. cpu (vCPU units), memory (MB), arch, shell: the stack's own where null."""
+
+    name: str
+    image: str
+    cpu: int | None = None
+    memory: int | None = None
+    arch: str | None = None
+    shell: str | None = None
+    registered_at: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisterImageResponse(Response):
+    image: NamedImage
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return super().from_json({**data, "image": NamedImage.from_json(data["image"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnregisterImageResponse(Response):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListImagesResponse(Response):
+    images: Sequence[NamedImage] = ()
+    next_token: str | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        images = tuple(NamedImage.from_json(image) for image in data.get("images", ()))
+        return super().from_json({**data, "images": images})
 
 
 # --- What task.sh and its readers agree on -------------------------------------------------------

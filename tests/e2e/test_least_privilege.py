@@ -22,8 +22,12 @@ from mycli.local.place import load
 from orchestrator.wire import (
     ListTaskDefinitionsRequest,
     ListTaskDefinitionsResponse,
+    RegisterImageRequest,
+    RegisterImageResponse,
     RemoveTaskDefinitionsRequest,
     RemoveTaskDefinitionsResponse,
+    UnregisterImageRequest,
+    UnregisterImageResponse,
 )
 
 from .conftest import Machine
@@ -32,6 +36,7 @@ ROLE = {"RoleName": "least-lambda-role", "PolicyName": "least-lambda"}
 FUNCTION = "least-orchestrator"
 RIGHTS = [
     "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
     "dynamodb:GetItem",
     "dynamodb:PutItem",
     "dynamodb:Query",
@@ -51,11 +56,7 @@ RIGHTS = [
     "iam:PassRole",
     "logs:GetLogEvents",
 ]
-NOT_JUDGED = {
-    "dynamodb:DeleteItem",  # of a lock, which ends by itself
-    "logs:CreateLogStream",
-    "logs:PutLogEvents",
-}
+NOT_JUDGED = {"logs:CreateLogStream", "logs:PutLogEvents"}
 
 
 @dataclass
@@ -85,6 +86,8 @@ class Least:
         execution = self.client.exec("sleep 60", image=image, skip_git=True)
         list(self.client.list())
         with closing(Endpoint(self.client.profile)) as endpoint:
+            endpoint.send(RegisterImageRequest(name="x", image="x"), RegisterImageResponse)
+            endpoint.send(UnregisterImageRequest(name="x"), UnregisterImageResponse)
             endpoint.send(ListTaskDefinitionsRequest(), ListTaskDefinitionsResponse)
             endpoint.send(
                 RemoveTaskDefinitionsRequest(arns=[self.unused()]), RemoveTaskDefinitionsResponse

@@ -114,6 +114,18 @@ REMOVE = st.fixed_dictionaries(
         ),
     }
 )
+IMAGE_NAMES = st.sampled_from(["alpine", "terraform", "a-name"])
+IMAGES = st.one_of(
+    st.fixed_dictionaries(
+        {"action": st.just("register_image"), "name": IMAGE_NAMES, "image": st.just("python:3.13")},
+        optional={"arch": st.just("arm64"), "shell": st.just("/bin/ash")},
+    ),
+    st.fixed_dictionaries({"action": st.just("unregister_image"), "name": IMAGE_NAMES}),
+    st.fixed_dictionaries(
+        {"action": st.just("list_images")},
+        optional={"limit": st.integers(1, 5), "next_token": IMAGE_NAMES},
+    ),
+)
 LIST = st.fixed_dictionaries(
     {"action": st.just("list")},
     optional={
@@ -264,7 +276,7 @@ def test_whatever_comes_is_answered_in_words(account: Account, hooks: Hooks, siz
         executions[execution_id] = account.task_arn(execution_id)
         account.write_log(executions[execution_id], "a line", "another")
     known = executions.values()
-    api = api_events(EXEC | about(executions) | LIST | LIST_TASK_DEFINITIONS | REMOVE)
+    api = api_events(EXEC | about(executions) | LIST | LIST_TASK_DEFINITIONS | REMOVE | IMAGES)
 
     @settings(max_examples=size, deadline=None, suppress_health_check=UNHURRIED)
     @given(st.one_of(api, api, api, mutated(events_of(executions)), ODD))

@@ -16,6 +16,16 @@ def test_an_exec_of_a_known_image_on_a_warm_function_makes_three(account: Accoun
     assert account.calls == ["TransactWriteItems", "RunTask", "UpdateItem"]
 
 
+def test_a_named_image_makes_one_more(account: Account) -> None:
+    account.ok("register_image", name="py", image="python:3.13")
+    account.start(image="py")
+    account.calls.clear()
+
+    account.start(image="py", request_id="a-request")
+
+    assert account.calls == ["GetItem", "TransactWriteItems", "RunTask", "UpdateItem"]
+
+
 def test_a_cold_function_that_finds_the_image_makes_two_more(account: Account) -> None:
     account.start()
     account.runtime.remembered.clear()

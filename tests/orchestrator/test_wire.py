@@ -17,6 +17,8 @@ from orchestrator.wire import (
     ExecResponse,
     ExecutionRequest,
     KeptTaskDefinition,
+    ListImagesRequest,
+    ListImagesResponse,
     ListRequest,
     ListResponse,
     ListTaskDefinitionsRequest,
@@ -24,6 +26,9 @@ from orchestrator.wire import (
     LogEvent,
     LogsRequest,
     LogsResponse,
+    NamedImage,
+    RegisterImageRequest,
+    RegisterImageResponse,
     RemoveTaskDefinitionsRequest,
     RemoveTaskDefinitionsResponse,
     Request,
@@ -33,6 +38,8 @@ from orchestrator.wire import (
     StopRequest,
     StopResponse,
     TaskDefinition,
+    UnregisterImageRequest,
+    UnregisterImageResponse,
     WireError,
     begin_marker,
     check_fargate_size,
@@ -107,6 +114,23 @@ def named(
     return st.builds(make, name=NAMED, **fields)
 
 
+IMAGE_NAMES = st.from_regex(r"[a-z0-9][a-z0-9-]{0,39}", fullmatch=True)
+NAMED_IMAGES = st.builds(
+    NamedImage,
+    name=IMAGE_NAMES,
+    image=TEXT,
+    cpu=st.none() | st.integers(256),
+    memory=st.none() | st.integers(512),
+    arch=st.sampled_from([None, "x86_64", "arm64"]),
+    shell=st.none() | TEXT,
+    registered_at=TEXT,
+)
+
+
+def register_image_request(size: dict[str, int], **fields: Any) -> RegisterImageRequest:
+    return RegisterImageRequest(**cast("Any", size), **fields)
+
+
 TASK_DEFINITION_ARNS = st.from_regex(
     r"arn:aws:ecs:us-east-1:[0-9]{12}:task-definition/mycli-task-[a-z0-9-]{1,60}:[1-9][0-9]{0,3}",
     fullmatch=True,
@@ -140,6 +164,16 @@ ALL_REQUESTS = st.one_of(
         RemoveTaskDefinitionsRequest,
         arns=st.lists(TASK_DEFINITION_ARNS, min_size=1, max_size=10).map(tuple),
     ),
+    st.builds(
+        register_image_request,
+        size=SIZES,
+        name=IMAGE_NAMES,
+        image=st.sampled_from(["ubuntu", "hashicorp/terraform:1.6"]),
+        arch=st.sampled_from([None, "x86_64", "arm64"]),
+        shell=st.sampled_from([None, "/busybox/sh"]),
+    ),
+    st.builds(UnregisterImageRequest, name=IMAGE_NAMES),
+    st.builds(ListImagesRequest, limit=st.integers(1, 100), next_token=TOKENS),
 )
 STATUS_RESPONSES = st.builds(
     StatusResponse,
@@ -193,6 +227,13 @@ ALL_RESPONSES = st.one_of(
         RemoveTaskDefinitionsResponse,
         removed=st.lists(TEXT, max_size=3).map(tuple),
         kept=st.lists(st.builds(KeptTaskDefinition, arn=TEXT, reason=TEXT), max_size=3).map(tuple),
+    ),
+    st.builds(RegisterImageResponse, image=NAMED_IMAGES),
+    st.builds(UnregisterImageResponse),
+    st.builds(
+        ListImagesResponse,
+        images=st.lists(NAMED_IMAGES, max_size=3).map(tuple),
+        next_token=TOKENS,
     ),
 )
 
@@ -260,6 +301,29 @@ def test_null_is_as_good_as_absent(name: str) -> None:
     body = {"action": "exec", "command": "true", "skip_git": True}
 
     assert request_from_json({**body, name: None}) == request_from_json(body)
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"name": None}, "name"),
+        *(({"name": name}, "name") for name in ("", "-a", "A", "a.b", "a/b", "a:b", "a@b", "é")),
+        ({"name": "a" * 41}, "name"),
+        ({"image": None}, "image"),
+        ({"image": "-alpine"}, "image"),
+        ({"cpu": 256}, "memory"),
+        ({"cpu": 256, "memory": 4096}, "memory"),
+        ({"arch": "amd64"}, "arch"),
+        *(({"shell": shell}, "shell") for shell in ("sh", "", "/bin/sh -c", "/\n", "$HOME/sh")),
+    ],
+)
+def test_a_named_image_that_could_not_run_is_refused(fields: dict[str, Any], name: str) -> None:
+    body = {"action": "register_image", "name": "terraform", "image": "hashicorp/terraform:1.6"}
+    with pytest.raises(WireError) as refused:
+        request_from_json(body | fields)
+
+    assert (refused.value.status, refused.value.error.split(": ")[1]) == (400, name)
+    assert refused.value.hint
 
 
 ARN = "arn:aws:ecs:us-east-1:123456789012:task-definition/mycli-task-alpine:1"
