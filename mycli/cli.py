@@ -25,11 +25,14 @@ from mycli.commands.exec_ import ExecCommand, exec_
 from mycli.commands.init import init
 from mycli.commands.init_project import init_project
 from mycli.commands.list_ import list_
+from mycli.commands.list_images import list_images
 from mycli.commands.list_task_definitions import list_task_definitions
 from mycli.commands.local import app as local
 from mycli.commands.logs import logs
+from mycli.commands.register_image import register_image
 from mycli.commands.status import status
 from mycli.commands.stop import stop
+from mycli.commands.unregister_image import unregister_image
 from mycli.commands.update_function import update_function
 from mycli.errors import MycliError, UsageError
 
@@ -136,6 +139,9 @@ app.command("status")(status)
 app.command("logs")(logs)
 app.command("stop")(stop)
 app.command("list")(list_)
+app.command("list-images")(list_images)
+app.command("register-image")(register_image)
+app.command("unregister-image")(unregister_image)
 app.command("list-task-definitions")(list_task_definitions)
 app.command("task-definitions", hidden=True)(list_task_definitions)
 app.command("cleanup-task-definitions")(cleanup_task_definitions)

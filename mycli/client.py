@@ -24,7 +24,7 @@ from typing import Self
 
 from mycli.config import Profile, load_profile
 from mycli.endpoint import Endpoint, checked
-from mycli.errors import UsageError
+from mycli.errors import ExecutionNotFound, ImageNotFound, UsageError
 from mycli.execution import Execution
 from orchestrator import wire
 
@@ -195,3 +195,43 @@ class Client:
         with checked():
             request = wire.RemoveTaskDefinitionsRequest(arns=tuple(arns))
         return self._endpoint.send(request, wire.RemoveTaskDefinitionsResponse)
+
+    def images(self) -> Iterator[wire.NamedImage]:
+        """The images that have a name, page by page."""
+        request = wire.ListImagesRequest(limit=LIST_PAGE)
+        while True:
+            page = self._endpoint.send(request, wire.ListImagesResponse)
+            yield from page.images
+            if page.next_token is None:
+                return
+            request = dataclasses.replace(request, next_token=page.next_token)
+
+    def register_image(
+        self,
+        name: str,
+        image: str,
+        *,
+        cpu: int | None = None,
+        memory: int | None = None,
+        arch: str | None = None,
+        shell: str | None = None,
+    ) -> wire.NamedImage:
+        """Let `image=name` mean this image from now on, whatever the name meant before.
+
+        cpu, memory, arch: for executions that do not say them. shell: the absolute path of what
+        takes `-c SCRIPT`, where the image has no /bin/sh.
+        """
+        with checked():
+            request = wire.RegisterImageRequest(
+                name=name, image=image, cpu=cpu, memory=memory, arch=arch, shell=shell
+            )
+        return self._endpoint.send(request, wire.RegisterImageResponse).image
+
+    def unregister_image(self, name: str) -> None:
+        """Take the name away; the image and its task definitions stay. Raises ImageNotFound."""
+        with checked():
+            request = wire.UnregisterImageRequest(name=name)
+        try:
+            self._endpoint.send(request, wire.UnregisterImageResponse)
+        except ExecutionNotFound as error:
+            raise ImageNotFound(error.status, error.message, error.hint) from None

@@ -145,7 +145,8 @@ class Endpoint:
         if response.status_code != 200:
             raise self._refused(response, document)
         # Some answers have no field that must be there, so one that has none of them is no answer.
-        if not document.keys() & {item.name for item in dataclasses.fields(answer)}:
+        known = {item.name for item in dataclasses.fields(answer)}
+        if known and not document.keys() & known:
             raise self._stranger("answered something else than mycli does")
         try:
             return answer.from_json(document)

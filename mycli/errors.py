@@ -8,6 +8,7 @@ MycliError
  │    │                        (2 for 400 and 413: a request that cannot be, or is too large)
  │    ├── Unauthorized           401
  │    ├── ExecutionNotFound      404
+ │    ├── ImageNotFound          404: no image has this name
  │    └── Throttled              429
  ├── ExecutionFailed        125  an execution ended without an exit code
  ├── StackError             125  a stack could not be made, changed or destroyed
@@ -75,6 +76,10 @@ class Unauthorized(ApiError):
 
 
 class ExecutionNotFound(ApiError):
+    pass
+
+
+class ImageNotFound(ApiError):
     pass
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import mycli
-from mycli import Client, ConfigError, ExecutionNotFound, UsageError
+from mycli import Client, ConfigError, ExecutionNotFound, ImageNotFound, UsageError
 from mycli.config import save_profile
 from tests.fake_endpoint import (
     ID,
@@ -39,6 +39,7 @@ def test_the_public_names() -> None:
         "Execution",
         "ExecutionFailed",
         "ExecutionNotFound",
+        "ImageNotFound",
         "Line",
         "LocalAccountError",
         "MycliError",
@@ -184,6 +185,29 @@ def test_task_definitions(endpoint: FakeEndpoint, client: Client) -> None:
         client.remove_task_definitions([item["arn"] for item in every[:11]])
     with pytest.raises(UsageError, match="arns"):
         client.remove_task_definitions([])
+
+
+def test_images(endpoint: FakeEndpoint, client: Client) -> None:
+    named = {"name": "build", "image": "python:3.13", "cpu": 512, "memory": 1024}
+    endpoint.says("register_image", {"image": named})
+    made = client.register_image(
+        "build", "python:3.13", cpu=512, memory=1024, arch="arm64", shell="/bin/bash"
+    )
+    assert (made.name, made.image, made.cpu) == ("build", "python:3.13", 512)
+    [asked] = endpoint.asked("register_image")
+    assert (asked["arch"], asked["shell"]) == ("arm64", "/bin/bash")
+    endpoint.says(
+        "list_images",
+        {"images": [named], "next_token": "x"},
+        {"images": [{**named, "name": "a"}], "next_token": None},
+    )
+    assert [image.name for image in client.images()] == ["build", "a"]
+    endpoint.says("unregister_image", {}, Answer({"error": "no"}, status=404))
+    client.unregister_image("build")
+    with pytest.raises(ImageNotFound):
+        client.unregister_image("build")
+    with pytest.raises(UsageError, match="name"):
+        client.register_image("Not/A-Name", "python:3.13")
 
 
 def test_by_name(endpoint: FakeEndpoint, client: Client) -> None:

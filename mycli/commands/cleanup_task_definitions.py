@@ -160,7 +160,7 @@ def _tell(chosen: int, removed: int, left: int, *, dry_run: bool) -> None:
     from mycli.stack.telling import counted
 
     if not chosen:
-        output.done(f"Nothing to remove; {counted(left, 'task definition')} in use or too new")
+        output.done(f"Nothing to remove; {counted(left, 'task definition')} left")
     elif dry_run:
         output.done(f"Would remove {counted(chosen, 'task definition')}; {left} would be left")
     else:

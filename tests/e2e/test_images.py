@@ -46,6 +46,32 @@ def test_another_architecture_is_another_family(machine: Machine) -> None:
     assert machine.json("status", other["execution_id"])["arch"] == "arm64"
 
 
+def test_a_name_stands_for_an_image_until_it_is_taken_away(machine: Machine) -> None:
+    size = ("--cpu", "512", "--memory", "1024", "--arch", "arm64")
+    made = machine.json("register-image", "tool", "team/tool:1", "--entrypoint", "/bin/bash", *size)
+    assert made["image"]["shell"] == "/bin/bash"
+    ran = machine.run("exec", "--skip-git", "--image", "tool", "true")
+    assert "  Image:        team/tool:1 (named tool)\n" in ran.out, ran
+    execution = machine.json("list", "--limit", "1")["executions"][0]
+    shown = {name: execution[name] for name in ("image", "image_name", "cpu", "memory", "arch")}
+    assert shown == {
+        "image": "team/tool:1",
+        "image_name": "tool",
+        "cpu": 512,
+        "memory": 1024,
+        "arch": "arm64",
+    }
+    [named] = [image for image in machine.json("list-images")["images"] if image["name"]]
+    assert (named["name"], named["executions"], len(named["families"])) == ("tool", 1, 1)
+    machine.json("register-image", "tool", "team/tool:2")
+    assert machine.json("exec", "--skip-git", "--image", "tool", "true")["image"] == "team/tool:2"
+    assert machine.run("unregister-image", "tool").code == 0
+    real = machine.json("exec", "--skip-git", "--image", "tool", "true")
+    assert (real["image"], real["image_name"]) == ("tool", None)
+    again = machine.run("unregister-image", "tool")
+    assert (again.code, "no image named tool" in again.err) == (125, True), again
+
+
 def test_cleanup_removes_what_nobody_uses(machine: Machine, ecs: Any) -> None:
     used = machine.json("exec", "--skip-git", "--image", "team/used:1", "sleep 60")
     for _ in range(3):
