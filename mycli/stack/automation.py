@@ -9,17 +9,16 @@ print(made.outputs.api_endpoint, made.api_key)
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
-import os
 import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from mycli import config
-from mycli.errors import Lock, StackError, StackLocked
-from mycli.stack.credentials import CREDENTIALS
+from mycli.errors import Lock, StackError
+from mycli.stack import credentials
+from mycli.stack.aws import Aws
 from mycli.stack.names import check_stack_name
 from mycli.stack.refusals import explained
 from mycli.stack.results import (
@@ -54,10 +53,6 @@ __all__ = [
     "Up",
 ]
 
-DEFAULT_REGION = "us-east-2"
-
-_Done = TypeVar("_Done")
-
 
 def _quiet(_: str) -> None:
     pass
@@ -85,24 +80,16 @@ class Stack:
         """Raises UsageError for a name that cannot be."""
         self.name = check_stack_name(name)
         self.state = state
-        self._region = region
+        self._aws = Aws(region)
 
-    @functools.cached_property
+    @property
     def region(self) -> str:
-        named = self._region or os.environ.get("AWS_REGION")
-        return named or self._session.region_name or DEFAULT_REGION
+        return self._aws.region
 
     @explained()
     def caller(self) -> Caller:
         """Who the AWS credentials are of. Raises AwsCredentialsError where AWS takes none."""
-        from botocore.exceptions import EndpointConnectionError
-
-        try:
-            who = self._clients("sts").get_caller_identity()
-        except EndpointConnectionError:
-            self._check_region()
-            raise
-        return Caller(account=who["Account"], arn=who["Arn"], region=self.region)
+        return self._aws.caller()
 
     @explained()
     def outputs(self) -> Outputs | None:
@@ -140,36 +127,39 @@ class Stack:
         checked is, before anything is made in the account. Raises UsageError for settings that
         cannot be.
         """
-        from mycli.stack import executions
+        from mycli.stack import executions, recovery
         from mycli.stack.progress import Progress
 
         with self._prepared(settings or Settings(), on_event, make=True) as (there, known, inputs):
             self._settle(there, known, on_event)
             progress = Progress(on_event, inputs.secrets)
             # After a look at the account: what somebody has deleted there is made anew.
-            made = _alone(
+            made = recovery.alone(
                 there, lambda: there.up(_program(inputs), progress, refresh=True), on_event
             )
         outputs = Outputs.read(made)
         if not outputs:
             raise StackError("the stack says too little of itself", "this is a fault of mycli")
-        executions.accept_new(self._clients("dynamodb"), outputs.table)
+        executions.accept_new(self._aws.clients("dynamodb"), outputs.table)
         return Up(outputs=outputs, changes=progress.changes, api_key=inputs.api_key)
 
     @explained()
     def update_function(self, on_event: OnEvent = _quiet) -> Changes:
         """Replace the function's code by this version's, and change nothing else."""
+        from mycli.stack import recovery
         from mycli.stack.progress import Progress
 
         if not (outputs := self.outputs()):
             raise self._none()
-        functions = self._clients("lambda")
+        functions = self._aws.clients("lambda")
         functions.get_function_configuration(FunctionName=outputs.function)  # is it still there?
         with self._prepared(Settings(), on_event, make=True) as (there, known, inputs):
             self._settle(there, known, on_event)
             only = [urn for urn in known.resources if "::aws:lambda/function:Function::" in urn]
             progress = Progress(on_event, inputs.secrets)
-            _alone(there, lambda: there.up(_program(inputs), progress, target=only), on_event)
+            recovery.alone(
+                there, lambda: there.up(_program(inputs), progress, target=only), on_event
+            )
         return progress.changes
 
     @explained()
@@ -178,12 +168,13 @@ class Stack:
 
         The next up makes of them what they should be.
         """
+        from mycli.stack import recovery
         from mycli.stack.progress import Progress
 
         with self._opened(on_event) as (there, known):
             self._settle(there, known, on_event)
             progress = Progress(on_event)
-            _alone(there, lambda: there.refresh(progress), on_event)
+            recovery.alone(there, lambda: there.refresh(progress), on_event)
         return progress.changes
 
     @explained()
@@ -203,7 +194,7 @@ class Stack:
             if not none.state_removed:
                 raise
         # All but the place of the state was gone already.
-        leftovers = find_leftovers(self._clients, self.name)
+        leftovers = find_leftovers(self._aws.clients, self.name)
         return Destroyed(leftovers=leftovers, state_removed=True)
 
     @explained()
@@ -224,27 +215,27 @@ class Stack:
         """How many tasks a destroy would stop."""
         from mycli.stack import executions
 
-        ecs = self._clients("ecs")
+        ecs = self._aws.clients("ecs")
         try:
             return len(executions.running(ecs, f"{self.name}-cluster"))
         except ecs.exceptions.ClusterNotFoundException:
             return 0
 
     def _destroy(self, there: Deployment, known: Snapshot, on_event: OnEvent) -> Destroyed:
-        from mycli.stack import task_definitions
+        from mycli.stack import recovery, task_definitions
         from mycli.stack.leftovers import find_leftovers
         from mycli.stack.progress import Progress
 
         self._settle(there, known, on_event)
         tasks = self._end_executions(known, on_event)
-        ecs = self._clients("ecs")
+        ecs = self._aws.clients("ecs")
         # Not the template: its provider wants to deregister it, and not find it gone.
         definitions = task_definitions.prune(ecs, self.name, on_event, template=False)
         progress = Progress(on_event)
-        _alone(there, lambda: there.destroy(progress), on_event)
+        recovery.alone(there, lambda: there.destroy(progress), on_event)
         # What deleting the template left of it: the provider only deregisters.
         definitions += task_definitions.prune(ecs, self.name, on_event)
-        leftovers = find_leftovers(self._clients, self.name)
+        leftovers = find_leftovers(self._aws.clients, self.name)
         there.remove()
         return Destroyed(
             resources=progress.changes.deleted,
@@ -259,7 +250,7 @@ class Stack:
 
         if not known.resources:
             return 0
-        dynamodb, ecs = self._clients("dynamodb"), self._clients("ecs")
+        dynamodb, ecs = self._aws.clients("dynamodb"), self._aws.clients("ecs")
         return executions.end_all(dynamodb, ecs, self.name, on_event)
 
     @contextlib.contextmanager
@@ -280,11 +271,12 @@ class Stack:
             backend = self._place.find()
             there = backend and self._deployment(backend, found, folder / "work")
             known = (there and there.snapshot()) or Snapshot()
-            kept = self._read_credentials(kept_credentials(known, settings), on_event)
+            kinds = kept_credentials(known, settings)
+            kept = credentials.read(self._aws.clients("ssm"), self.name, kinds, on_event)
             package.build(folder / "function.zip", bcrypt)
             inputs = choose(settings, known, kept, str(folder / "function.zip"))
             if not known.resources and not known.unsettled:
-                taken.check_free(self._clients, self.name, self.region)
+                taken.check_free(self._aws.clients, self.name, self.region)
                 backend = self._place.make() if make else state.passing(folder / "state")
                 there = self._deployment(backend, found, folder / "new")
                 there.create()
@@ -319,22 +311,9 @@ class Stack:
             yield there, known
 
     def _settle(self, there: Deployment, known: Snapshot, on_event: OnEvent) -> None:
-        """Put in order what an engine that was killed has left half-done."""
         from mycli.stack import recovery
-        from mycli.stack.progress import Progress
 
-        if not known.unsettled:
-            return
-        on_event("An earlier run was killed: looking at what it had begun")
-
-        def settle() -> None:
-            ids = set(known.resources.values())
-            for kind, inputs in known.begun:
-                if recovery.take_back(self._clients, kind, dict(inputs), self.name, ids):
-                    on_event(f"Taken back: {kind.rpartition(':')[2]} that was just being made")
-            there.refresh(Progress(on_event), clear_pending_creates=True)
-
-        _alone(there, settle, on_event)
+        recovery.settle(there, known, self._aws.clients, self.name, on_event)
 
     def _deployment(self, backend: Backend, found: Engine, folder: Path) -> Deployment:
         from mycli.stack.deployment import Deployment
@@ -350,37 +329,12 @@ class Stack:
         if self.state == "file":
             return state.Folder()
         if self.state:
-            return state.Address(self.state, self._clients)
+            return state.Address(self.state, self._aws.clients)
         caller = self.caller()
         partition = caller.arn.split(":")[1]
         return Bucket(
-            self._clients, account=caller.account, region=self.region, partition=partition
+            self._aws.clients, account=caller.account, region=self.region, partition=partition
         )
-
-    def _read_credentials(self, kinds: list[str], on_event: OnEvent) -> dict[str, str]:
-        ssm, found = self._clients("ssm"), dict[str, str]()
-        for credential in CREDENTIALS:
-            if credential.kind in kinds:
-                name = credential.parameter(self.name)
-                try:
-                    answer = ssm.get_parameter(Name=name, WithDecryption=True)
-                except ssm.exceptions.ParameterNotFound:
-                    on_event(f"The {credential.title} is gone from {name}: the stack is without it")
-                else:
-                    found[credential.kind] = answer["Parameter"]["Value"]
-        return found
-
-    def _check_region(self) -> None:
-        session = self._session
-        known = [
-            region
-            for partition in session.get_available_partitions()
-            for region in session.get_available_regions("sts", partition)
-        ]
-        if self.region not in known:
-            near = difflib.get_close_matches(self.region, known, n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else "for example: us-east-2"
-            raise StackError(f"there is no AWS region {self.region}", hint)
 
     def _none(self, state_removed: bool = False) -> _NoStack:
         error = _NoStack(
@@ -389,32 +343,6 @@ class Stack:
         )
         error.state_removed = state_removed
         return error
-
-    @functools.cached_property
-    @explained()
-    def _session(self) -> Any:
-        import boto3
-
-        return boto3.Session()
-
-    @functools.cached_property
-    def _clients(self) -> Callable[[str], Any]:
-        """A service's name -> its client."""
-        return functools.cache(functools.partial(self._session.client, region_name=self.region))
-
-
-def _alone(there: Deployment, act: Callable[[], _Done], on_event: OnEvent) -> _Done:
-    """Do it; a lock that a dead process of this machine has left is cleared first."""
-    from mycli.stack import state
-
-    try:
-        return act()
-    except StackLocked as locked:
-        if not state.is_dead(locked.lock):
-            raise
-        on_event(f"Clearing the lock of a process that is no more: {locked.lock.owner}")
-        there.cancel()
-        return act()
 
 
 def _program(inputs: Inputs) -> Callable[[], None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
 
 
 class Credential(NamedTuple):
@@ -28,3 +29,20 @@ CREDENTIALS = (
 )
 KINDS = tuple(credential.kind for credential in CREDENTIALS)
 MAX_BYTES = 4096  # what a standard parameter of SSM holds
+
+
+def read(
+    ssm: Any, stack_name: str, kinds: Collection[str], on_event: Callable[[str], None]
+) -> dict[str, str]:
+    """Kind -> text of those that the account has; ssm is a boto3 client."""
+    found: dict[str, str] = {}
+    for credential in CREDENTIALS:
+        if credential.kind in kinds:
+            name = credential.parameter(stack_name)
+            try:
+                answer = ssm.get_parameter(Name=name, WithDecryption=True)
+            except ssm.exceptions.ParameterNotFound:
+                on_event(f"The {credential.title} is gone from {name}: the stack is without it")
+            else:
+                found[credential.kind] = answer["Parameter"]["Value"]
+    return found
