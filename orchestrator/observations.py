@@ -6,6 +6,7 @@ times are datetimes in some and text in the other.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -16,22 +17,53 @@ from orchestrator.wire import CONTAINER_NAME, STATUSES
 _ORDINARY_END = "Essential container in task exited"
 _KILLED_EXIT_CODE = 137
 
-# The first that is found in the reason is added to it.
-_HINTS = (
-    ("matching platform", "the image was not built for this stack's architecture"),
+_OTHER_ARCHITECTURE = (
+    "the image was not built for this architecture: --arch asks for another, x86_64 or arm64"
+)
+_NO_SHELL = (
+    "the image needs a shell at /bin/sh, or where `mycli register-image --entrypoint` says it is"
+)
+
+# What registries and ECS say of an image that could not be pulled; the first that fits.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html
+_PULL_FAILED = "CannotPullContainerError"
+_PULL_HINTS = (
+    (r"matching platform|no match for platform", _OTHER_ARCHITECTURE),
     (
-        "CannotPullContainerError",
+        r"toomanyrequests|too many requests|rate limit",
+        "its registry gives out no more for now: run it again later, or use a copy in ECR",
+    ),
+    (
+        r"timeout|timed out|deadline exceeded|no such host|connection re|canceled|unreachable",
+        "its registry did not answer: check the image's name, and whether AWS can reach it",
+    ),
+    (
+        r"denied|unauthorized|authentication required|forbidden|not authorized|login",
+        "there is no such image, or it is private: check the image's name; a private one is "
+        "pulled only from ECR in the stack's own account",
+    ),
+    (
+        r"manifest unknown|not found|does not exist|name unknown",
+        "there is no such image: check the image's name and tag",
+    ),
+    (r"no space left", "the image is larger than the disk of a task, which has 20 GB"),
+    (
+        "",
         "check the image's name and tag, and that its registry answers and lets it be pulled",
     ),
+)
+
+# The first that is found in another reason is added to it.
+_HINTS = (
     (
         "ResourceInitializationError",
         "AWS could not set the task up: check the stack's network, its execution role and its git "
         "credentials",
     ),
     ("OutOfMemory", "the command needed more memory than it had: ask for more"),
-    ("exec format error", "the image was not built for this stack's architecture"),
-    ("no such file or directory", "the image needs a shell at /bin/sh"),
-    ("CannotStartContainerError", "the image could not be started: it needs a shell at /bin/sh"),
+    ("exec format error", _OTHER_ARCHITECTURE),
+    ("no such file or directory", _NO_SHELL),
+    ("CannotStartContainerError", f"the image could not be started: {_NO_SHELL}"),
     ("CannotCreateContainerError", "AWS could not make the container: run it again"),
     ("ContainerRuntime", "AWS could not run the container: run it again"),
     ("CannotInspectContainerError", "AWS lost sight of the container: run it again"),
@@ -97,7 +129,10 @@ def _ending(task: Mapping[str, Any]) -> tuple[int | None, str | None]:
 
 def with_hint(reason: str) -> str:
     """The reason and, where it is a well-known one, what to do."""
-    hint = next((hint for known, hint in _HINTS if known in reason), "")
+    if _PULL_FAILED in reason:
+        hint = next(hint for said, hint in _PULL_HINTS if re.search(said, reason, re.IGNORECASE))
+    else:
+        hint = next((hint for known, hint in _HINTS if known in reason), "")
     return f"{reason} ({hint})" if hint else reason
 
 

@@ -35,6 +35,26 @@ def test_the_exit_code_is_that_of_the_executor(exit_code: int) -> None:
             "platform 'linux/arm64'",
             "architecture",
         ),
+        (
+            "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to "
+            "resolve ref docker.io/library/alpine:no-such: docker.io/library/alpine:no-such: "
+            "not found",
+            "no such image",
+        ),
+        (
+            "CannotPullContainerError: Error response from daemon: pull access denied for x, "
+            "repository does not exist or may require 'docker login'",
+            "or it is private",
+        ),
+        (
+            "CannotPullContainerError: pull image manifest has been retried 5 time(s): dial tcp "
+            "10.0.3.17:443: i/o timeout",
+            "did not answer",
+        ),
+        ("CannotPullContainerError: dial tcp: lookup a.example: no such host", "did not answer"),
+        ("CannotPullContainerError: Server message: toomanyrequests: You have", "later"),
+        ("CannotPullContainerError: write /x: no space left on device", "20 GB"),
+        ("CannotPullContainerError: boom", "image's name and tag"),
         ("ResourceInitializationError: unable to pull secrets", "execution role"),
         ("CannotStartContainerError: exec: no such file or directory", "/bin/sh"),
         ("CannotCreateContainerError: boom", "run it again"),
