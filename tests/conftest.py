@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -69,6 +71,11 @@ def mycli(
         return Ran(code, str(printed.out), str(printed.err))
 
     return run
+
+
+def type_in(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """What is read from stdin, as if somebody typed it."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +14,7 @@ from hypothesis import strategies as st
 
 from mycli.commands.cleanup_task_definitions import choose
 from orchestrator.wire import TaskDefinition
-from tests.conftest import Mycli
+from tests.conftest import Mycli, type_in
 from tests.fake_endpoint import Answer, FakeEndpoint, definition
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -92,10 +90,6 @@ def test_after_an_interruption_the_rest_of_the_same_is_chosen(
 
 OLD = [definition("mycli-task-old", n, registered_at="2020-01-01T00:00:00Z") for n in range(1, 24)]
 TEMPLATE = definition("mycli-task", 1, registered_at="2020-01-01T00:00:00Z", template=True)
-
-
-def type_in(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
 
 
 def test_a_dry_run_shows_and_removes_nothing(configured: FakeEndpoint, mycli: Mycli) -> None:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import io
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import pytest
 from mycli import config
 from mycli.local import account
 from mycli.local.place import place
-from tests.conftest import Mycli
+from tests.conftest import Mycli, type_in
 
 
 @pytest.fixture(autouse=True)
@@ -23,10 +21,6 @@ def ended(home: Path) -> Iterator[None]:
 @pytest.fixture
 def stack(mycli: Mycli) -> None:
     assert mycli("init", "--local", "--runtime", "process", "--force").code == 0
-
-
-def type_in(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
 
 
 def test_there_must_be_such_a_stack(mycli: Mycli) -> None:

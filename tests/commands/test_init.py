@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from mycli import config
 from mycli.local import account
 from mycli.local.clients import clients_of
 from mycli.local.place import load, place
-from tests.conftest import Mycli
+from tests.conftest import Mycli, type_in
 
 LOCAL = ("init", "--local", "--runtime", "process")
 
@@ -23,10 +22,6 @@ LOCAL = ("init", "--local", "--runtime", "process")
 def ended(home: Path) -> Iterator[None]:
     yield
     account.stop()
-
-
-def type_in(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
 
 
 def test_it_shows_what_it_makes_and_goes_on_after_a_yes(
