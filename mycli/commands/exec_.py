@@ -33,7 +33,9 @@ def exec_(
     branch: Annotated[
         str | None, typer.Option(metavar="REF", help="Branch, tag or commit to clone.")
     ] = None,
-    image: Annotated[str | None, typer.Option(metavar="IMAGE", help="Docker image to use.")] = None,
+    image: Annotated[
+        str | None, typer.Option(metavar="IMAGE", help="Docker image to use, or its name.")
+    ] = None,
     env: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="Variable; KEY alone passes yours on. Repeatable."),
