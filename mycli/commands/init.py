@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import typer
 
 from mycli import output
-from mycli.commands import Json, Local, Region, StackName, State
-from mycli.errors import UsageError
+from mycli.commands import Json, Local, Region, StackName, State, connect
+from mycli.errors import MycliError, UsageError
 
 if TYPE_CHECKING:
     from mycli.local.stacks import Options
     from mycli.stack.automation import Settings, Stack
+    from orchestrator.wire import NamedImage, RegisterImageRequest
 
 _Secret = Annotated[
     str | None, typer.Option(metavar="FILE", help="Git credential; - reads stdin, empty removes.")
 ]
+_EXAMPLE = "for example: terraform=hashicorp/terraform:1.6"
 _Host = Annotated[str | None, typer.Option(metavar="HOST", help="A server of your own.")]
 
 
@@ -35,6 +38,10 @@ def init(
         ),
     ] = None,
     image: Annotated[str | None, typer.Option(metavar="IMAGE", help="Default image.")] = None,
+    register_image: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=IMAGE", help="Give an image a name. Repeatable."),
+    ] = None,
     github_token_file: _Secret = None,
     gitlab_token_file: _Secret = None,
     ssh_key_file: _Secret = None,
@@ -92,13 +99,14 @@ def init(
         "gitlab_host": gitlab_host,
         "credentials": read_credentials(files),
     }
+    images = [_named(text) for text in register_image or []]
     if local:
         from mycli.local.stacks import Options
 
         options = Options(
             stack_name=stack_name, profile=profile, runtime=runtime, image=image, **wanted
         )
-        _on_this_machine(options, force=force, as_json=as_json)
+        _on_this_machine(options, images, force=force, as_json=as_json)
         return
     from mycli.stack import dialogue, setup
     from mycli.stack.telling import interruptible
@@ -117,9 +125,10 @@ def init(
     with interruptible():
         made = setup.up(stack, settings, name, output.step)
     if as_json:
-        output.json_document(dialogue.made_document(made))
+        _finish_in_json(dialogue.made_document(made), images, name)
     else:
         dialogue.tell_made(made)
+        _finish(images, name, ask=made.new_key and not force)
 
 
 def _preview(stack: Stack, settings: Settings, *, as_json: bool) -> None:
@@ -139,7 +148,9 @@ def _refuse(flags: Mapping[str, object], *, local: bool) -> None:
         raise UsageError(f"{given[0]} {goes} --local")
 
 
-def _on_this_machine(options: Options, *, force: bool, as_json: bool) -> None:
+def _on_this_machine(
+    options: Options, images: Sequence[RegisterImageRequest], *, force: bool, as_json: bool
+) -> None:
     from mycli.local import stacks, telling
     from mycli.stack.telling import interruptible
 
@@ -149,6 +160,66 @@ def _on_this_machine(options: Options, *, force: bool, as_json: bool) -> None:
     with interruptible():
         made = stacks.up(options, output.step)
     if as_json:
-        output.json_document(telling.made_document(made))
+        _finish_in_json(telling.made_document(made), images, made.profile_name)
     else:
         telling.tell_made(made)
+        _finish(images, made.profile_name, ask=made.new_key and not force)
+
+
+# --- Names of images: the stack's own API keeps them, so it is asked once the stack is up ---------
+
+
+def _named(text: str) -> RegisterImageRequest:
+    """Of NAME=IMAGE. Raises UsageError."""
+    from mycli.endpoint import checked
+    from orchestrator.wire import RegisterImageRequest
+
+    name, separator, image = text.partition("=")
+    if not separator:
+        raise UsageError(f"--register-image: {text} is not NAME=IMAGE", _EXAMPLE)
+    try:
+        with checked():
+            return RegisterImageRequest(name=name.strip(), image=image.strip())
+    except UsageError as error:
+        raise UsageError(f"--register-image: {error.message}", error.hint) from None
+
+
+def _finish(images: Sequence[RegisterImageRequest], profile_name: str, *, ask: bool) -> None:
+    """Name the images; a person who has just made the stack is asked for some."""
+    from mycli.stack import telling
+
+    if ask and not images and telling.can_ask():
+        images = _ask_for_images()
+    for named in _register(images, profile_name):
+        output.done(f"`--image {named.name}` now means {named.image}")
+
+
+def _finish_in_json(
+    document: Mapping[str, Any], images: Sequence[RegisterImageRequest], profile_name: str
+) -> None:
+    """One document, which has the key also where an image could not be named."""
+    try:
+        named = [dataclasses.asdict(image) for image in _register(images, profile_name)]
+    except MycliError as error:
+        output.json_document({**document, "error": error.message, "hint": error.hint})
+        raise typer.Exit(error.exit_code) from None
+    output.json_document({**document, "images": named})
+
+
+def _register(images: Sequence[RegisterImageRequest], profile_name: str) -> list[NamedImage]:
+    if not images:
+        return []
+    with connect(profile_name) as client:
+        return [client.register_image(str(given.name), str(given.image)) for given in images]
+
+
+def _ask_for_images() -> list[RegisterImageRequest]:
+    from mycli import prompts
+
+    output.story("\nImages can have names, for --image. They can be given later: register-image.")
+    while answer := prompts.ask("NAME=IMAGE, several with commas (Enter: none): "):
+        try:
+            return [_named(text) for text in answer.split(",") if text.strip()]
+        except UsageError as error:
+            output.error(error.message, error.hint)
+    return []

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import io
 import json
-import os
-import pty
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from mycli import config
 from mycli.commands.configure import complete, region_of
 from mycli.config import Profile
+from tests.a_terminal import answer
 from tests.aws import make_api
 from tests.conftest import Mycli
 from tests.fake_endpoint import KEY, Answer, FakeEndpoint
@@ -152,40 +148,22 @@ def test_the_region_is_read_from_the_address(url: str, region: str) -> None:
     assert region_of(url) == region
 
 
-def types_at_the_prompt(endpoint: FakeEndpoint, typed: bytes) -> tuple[int, bytes]:
-    """The exit code of configure at a terminal, and all that the terminal showed."""
-    ours, theirs = pty.openpty()
-    asking = subprocess.Popen(
-        [Path(sys.executable).with_name("mycli"), "configure", "--endpoint", endpoint.url],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,  # so that it has no other terminal
-    )
-    os.close(theirs)
-    shown = b""
-    while b"API key" not in shown:
-        shown += os.read(ours, 1000)
-    os.write(ours, typed)
-    with contextlib.suppress(OSError):  # Linux, where the other end is closed
-        while more := os.read(ours, 1000):
-            shown += more
-    os.close(ours)
-    return asking.wait(30), shown
+def types_at_the_prompt(endpoint: FakeEndpoint, typed: str) -> tuple[int, str]:
+    return answer(["configure", "--endpoint", endpoint.url], {"API key": typed})
 
 
 def test_a_key_that_is_typed_is_not_shown(endpoint: FakeEndpoint) -> None:
     endpoint.says("list", NONE)
-    code, shown = types_at_the_prompt(endpoint, KEY.encode() + b"\n")
+    code, shown = types_at_the_prompt(endpoint, f"{KEY}\n")
     assert code == 0, shown
-    assert b"Saved as profile default" in shown
-    assert KEY.encode() not in shown
+    assert "Saved as profile default" in shown
+    assert KEY not in shown
     assert config.load_profile().api_key == KEY
 
 
 def test_a_prompt_that_is_not_answered(endpoint: FakeEndpoint) -> None:
-    code, shown = types_at_the_prompt(endpoint, b"\x04")
+    code, shown = types_at_the_prompt(endpoint, "\x04")
     assert code == 125
-    assert b"was not answered" in shown
-    assert b"Traceback" not in shown
+    assert "was not answered" in shown
+    assert "Traceback" not in shown
     assert endpoint.seen == []
