@@ -12,7 +12,7 @@ import typer
 
 from mycli import output
 from mycli.commands import Json, Profile, connect, counting, day, duration
-from mycli.errors import UsageError
+from mycli.errors import MycliError, UsageError
 
 if TYPE_CHECKING:
     from mycli.client import Client
@@ -139,13 +139,17 @@ def _remove(client: Client, arns: Sequence[str]) -> tuple[list[str], list[KeptTa
     removed: list[str] = []
     kept: list[KeptTaskDefinition] = []
     with interruptible():
-        for batch in _batches(arns):
-            answer = client.remove_task_definitions(batch)
-            removed += answer.removed
-            kept += answer.kept
-            for item in answer.kept:
-                output.warn(f"{item.arn.rpartition('/')[2]} stays: {item.reason}")
-            output.step(f"Removed {len(removed)} of {len(arns)}")
+        try:
+            for batch in _batches(arns):
+                answer = client.remove_task_definitions(batch)
+                removed += answer.removed
+                kept += answer.kept
+                for item in answer.kept:
+                    output.warn(f"{item.arn.rpartition('/')[2]} stays: {item.reason}")
+                output.step(f"Removed {len(removed)} of {len(arns)}")
+        except MycliError:
+            output.warn(f"Removed {len(removed)} of {len(arns)}: the same command goes on")
+            raise
     return removed, kept
 
 

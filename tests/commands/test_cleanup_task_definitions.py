@@ -168,6 +168,15 @@ def test_throttling_is_waited_out(configured: FakeEndpoint, mycli: Mycli) -> Non
     assert "! AWS throttles DeleteTaskDefinitions: trying again in" in ran.err
 
 
+def test_a_failure_on_the_way_says_how_far_it_came(configured: FakeEndpoint, mycli: Mycli) -> None:
+    configured.has_task_definitions(*OLD)
+    done = {"removed": [item["arn"] for item in OLD[:10]], "kept": []}
+    configured.says("remove_task_definitions", done, Answer({"error": "AWS refuses"}, status=502))
+    ran = mycli("cleanup-task-definitions", "--force")
+    assert ran.code == 125
+    assert "! Removed 10 of 23: the same command goes on\n✗ AWS refuses\n" in ran.err
+
+
 @pytest.mark.parametrize("time", ["30", "30 days", "-3d", "d", "soon", "", "999999w"])
 def test_a_time_that_cannot_be(time: str, configured: FakeEndpoint, mycli: Mycli) -> None:
     ran = mycli("cleanup-task-definitions", f"--older-than={time}", "--force")
