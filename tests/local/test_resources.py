@@ -108,6 +108,8 @@ def test_a_route_is_pointed_elsewhere(stack: tuple[Clients, Ledger]) -> None:
 def test_a_table_gets_and_loses_an_index(stack: tuple[Clients, Ledger]) -> None:
     dynamodb, table = stack[0]("dynamodb"), find(stack, "aws:dynamodb/table:Table")
     by_month, by_task, by_definition = table.inputs["globalSecondaryIndexes"]
+    item = {"execution_id": {"S": "6ab13b800000"}, "task_definition": {"S": "mycli-task-x:1"}}
+    dynamodb.put_item(TableName=table.id, Item=item)
     update(stack, table.type, globalSecondaryIndexes=[by_month])
 
     def indexes() -> list[str]:
@@ -120,6 +122,13 @@ def test_a_table_gets_and_loses_an_index(stack: tuple[Clients, Ledger]) -> None:
     assert KINDS[table.type].update is not None
     KINDS[table.type].update(stack[0], table.id, fewer, every)  # pyright: ignore[reportOptionalCall]
     assert indexes() == ["by-month", "by-task", "by-task-definition"]
+    found = dynamodb.query(
+        TableName=table.id,
+        IndexName="by-task-definition",
+        KeyConditionExpression="task_definition = :is",
+        ExpressionAttributeValues={":is": item["task_definition"]},
+    )
+    assert found["Items"] == [item]  # what was there before the index was
 
 
 def test_a_role_is_trusted_to_somebody_else(stack: tuple[Clients, Ledger]) -> None:
