@@ -29,6 +29,17 @@ def test_the_same_request_twice_at_once_is_one_execution(machine: Machine) -> No
     assert "request_id" in other.err
 
 
+def test_a_new_image_is_registered_once_however_many_ask(machine: Machine) -> None:
+    image = "new-for-six:at-once"
+    asked = ("exec", "--json", "--skip-git", "--image", image, "true")
+    processes = [machine.start(*asked) for _ in range(6)]
+    answers = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
+    assert len({answer["task_definition"] for answer in answers}) == 1
+    assert sum(bool(answer["task_definition_reason"]) for answer in answers) == 1
+    [told] = machine.json("list-task-definitions", "--all", "--image", image)["task_definitions"]
+    assert (told["revision"], told["executions"]) == (1, 6)
+
+
 def test_forty_in_a_row(machine: Machine) -> None:
     with machine.client() as client:
         for number in range(40):
