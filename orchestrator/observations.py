@@ -46,6 +46,10 @@ _PULL_HINTS = (
         r"manifest unknown|not found|does not exist|name unknown",
         "there is no such image: check the image's name and tag",
     ),
+    (
+        r"invalid reference|must be lowercase",
+        "that is no image's name: check the image's name, which has small letters only",
+    ),
     (r"no space left", "the image is larger than the disk of a task, which has 20 GB"),
     (
         "",

@@ -69,7 +69,7 @@ def describe(runtime: Runtime, arn: str) -> TaskDefinition | None:
     stack, definition = stack_and_definition(runtime, arn)
     if definition is None or stack != runtime.settings.stack:
         return None
-    [executor] = definition["containerDefinitions"]
+    executor = definition["containerDefinitions"][0]
     registered_at = definition.get("registeredAt")
     newest = records.newest_use(runtime, arn)
     return TaskDefinition(
@@ -79,8 +79,8 @@ def describe(runtime: Runtime, arn: str) -> TaskDefinition | None:
         image=executor["image"],
         status=definition["status"],
         arch=definition.get("runtimePlatform", {}).get("cpuArchitecture", "X86_64").lower(),
-        cpu=int(definition["cpu"]),
-        memory=int(definition["memory"]),
+        cpu=int(definition.get("cpu") or 0),
+        memory=int(definition.get("memory") or 0),
         git=bool(executor.get("secrets")),
         template=definition["family"] == f"{runtime.settings.stack}-task",
         registered_at=records.iso(registered_at.timestamp()) if registered_at else None,

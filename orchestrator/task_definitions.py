@@ -153,7 +153,7 @@ def _template(runtime: Runtime) -> dict[str, Any]:
 
 def _executor(definition: Mapping[str, Any]) -> dict[str, Any]:
     containers: list[dict[str, Any]] = definition["containerDefinitions"]
-    return next(container for container in containers if container["name"] == CONTAINER_NAME)
+    return next((each for each in containers if each["name"] == CONTAINER_NAME), {})
 
 
 def _kind(definition: Mapping[str, Any]) -> tuple[str, str]:
@@ -217,7 +217,7 @@ def _look_up(
             free.append(family)
             continue
         ours = tags.get(STACK_TAG) == runtime.settings.stack
-        if ours and _executor(found)["image"] == image and _kind(found) == _kind(definition):
+        if ours and _executor(found).get("image") == image and _kind(found) == _kind(definition):
             if tags.get(TEMPLATE_TAG) != fingerprint(definition):
                 return _Missing(family=family, reason="the stack's template changed")
             return _to_revision(found)

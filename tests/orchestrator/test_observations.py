@@ -54,6 +54,10 @@ def test_the_exit_code_is_that_of_the_executor(exit_code: int) -> None:
         ("CannotPullContainerError: dial tcp: lookup a.example: no such host", "did not answer"),
         ("CannotPullContainerError: Server message: toomanyrequests: You have", "later"),
         ("CannotPullContainerError: write /x: no space left on device", "20 GB"),
+        (
+            "CannotPullContainerError: invalid reference format: repository name must be lowercase",
+            "small letters",
+        ),
         ("CannotPullContainerError: boom", "image's name and tag"),
         ("ResourceInitializationError: unable to pull secrets", "execution role"),
         ("CannotStartContainerError: exec: no such file or directory", "/bin/sh"),

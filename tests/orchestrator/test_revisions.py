@@ -94,6 +94,20 @@ def test_what_is_not_this_stacks_is_not_told(account: Account) -> None:
     assert everything(account, include_inactive=True) == ["mycli-task:1"]
 
 
+def test_what_somebody_made_by_hand_and_gave_our_tag_is_told_too(account: Account) -> None:
+    account.runtime.ecs.register_task_definition(
+        family="mycli-task-by-hand",
+        containerDefinitions=[
+            {"name": name, "image": name, "memory": 512} for name in ("one", "two")
+        ],
+        tags=[{"key": "mycli:stack", "value": "mycli"}],
+    )
+
+    found = account.ok("list_task_definitions")["task_definitions"]
+
+    assert [(told["image"], told["cpu"]) for told in found] == [("ubuntu:22.04", 256), ("one", 0)]
+
+
 def test_with_the_inactive_ones(account: Account) -> None:
     for _ in range(3):
         register(account, "mycli-task-a")

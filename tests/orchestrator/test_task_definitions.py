@@ -425,6 +425,18 @@ def test_a_family_that_is_not_ours_is_not_touched(account: Account, stack: str |
     assert not any(arn.endswith("alpine:2") for arn in families["taskDefinitionArns"])
 
 
+def test_a_family_made_by_hand_under_our_tag_is_passed_over(account: Account) -> None:
+    account.runtime.ecs.register_task_definition(
+        family="mycli-task-alpine",
+        containerDefinitions=[{"name": "other", "image": "alpine", "memory": 512}],
+        tags=[{"key": "mycli:stack", "value": "mycli"}],
+    )
+
+    revision = find(account.runtime, "alpine", with_repo=False)
+
+    assert revision.reason == "its name was taken"
+
+
 def test_when_both_names_are_taken_the_right_image_still_runs(account: Account) -> None:
     for family in family_names("mycli", "alpine", with_git=False):
         register_foreign(account, family, "something/else", "mycli")
