@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestrator import records, task_definitions, tasks
+from orchestrator.families import family_of, short_name
 from orchestrator.healing import NEVER_STARTED_SECONDS
 from orchestrator.revisions import stack_and_definition
 from orchestrator.settings import Runtime, log
@@ -48,7 +49,7 @@ def remove(
         kept |= failed
         removed += [arn for arn in deletable if arn not in failed]
     for arn in removed:
-        log(message=f"Removed task definition {task_definitions.short_name(arn)}")
+        log(message=f"Removed task definition {short_name(arn)}")
     return RemoveTaskDefinitionsResponse(
         removed=tuple(removed),
         kept=tuple(KeptTaskDefinition(arn=arn, reason=why) for arn, why in kept.items()),
@@ -58,9 +59,9 @@ def remove(
 def _judge(runtime: Runtime, arn: str, used: set[str]) -> tuple[str | None, str]:
     """ECS's status, None where it is not there any more; and why it has to stay, or nothing."""
     stack = runtime.settings.stack
-    if _family(arn) == f"{stack}-task":
+    if family_of(arn) == f"{stack}-task":
         return None, "it is the stack's template"
-    if not _family(arn).startswith(f"{stack}-task-"):
+    if not family_of(arn).startswith(f"{stack}-task-"):
         return None, "it is not of this stack"
     its_stack, definition = stack_and_definition(runtime, arn)
     if definition is None:
@@ -84,7 +85,7 @@ def _use(runtime: Runtime, arn: str, used: set[str]) -> str:
 
 def _used_by_tasks(runtime: Runtime, arns: Sequence[str]) -> set[str]:
     """The revisions that tasks of these families run, or are about to."""
-    families = {_family(arn) for arn in arns}
+    families = {family_of(arn) for arn in arns}
     ours = [family for family in families if family.startswith(f"{runtime.settings.stack}-task-")]
     running = [
         arn
@@ -92,7 +93,3 @@ def _used_by_tasks(runtime: Runtime, arns: Sequence[str]) -> set[str]:
         for arn in tasks.list_arns(runtime, family=family, desiredStatus="RUNNING")
     ]
     return {task["taskDefinitionArn"] for task in tasks.describe(runtime, running).values()}
-
-
-def _family(arn: str) -> str:
-    return task_definitions.short_name(arn).partition(":")[0]

@@ -12,8 +12,9 @@ from typing import Any, cast
 from botocore.exceptions import ClientError
 
 from orchestrator import images, records, refusals
+from orchestrator.families import is_named_as_ours, sanitized
 from orchestrator.settings import Runtime
-from orchestrator.task_definitions import STACK_TAG, sanitized
+from orchestrator.task_definitions import STACK_TAG
 from orchestrator.wire import (
     ListTaskDefinitionsRequest,
     ListTaskDefinitionsResponse,
@@ -57,11 +58,6 @@ def page(runtime: Runtime, request: ListTaskDefinitionsRequest) -> ListTaskDefin
         if definition and request.image in (None, definition.image):
             found.append(definition)
     return _to_response(found, None)
-
-
-def is_named_as_ours(stack: str, family: str) -> bool:
-    """Whether it may be this stack's, going by its name: its tag decides."""
-    return family == f"{stack}-task" or family.startswith(f"{stack}-task-")
 
 
 def describe(runtime: Runtime, arn: str) -> TaskDefinition | None:

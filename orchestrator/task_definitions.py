@@ -18,6 +18,7 @@ from typing import Any, cast
 from botocore.exceptions import ClientError
 
 from orchestrator import refusals
+from orchestrator.families import family_names, short_name
 from orchestrator.locks import alone
 from orchestrator.settings import Runtime, log
 from orchestrator.wire import CONTAINER_NAME
@@ -25,7 +26,6 @@ from orchestrator.wire import CONTAINER_NAME
 STACK_TAG = "mycli:stack"
 TEMPLATE_TAG = "mycli:template"
 MAX_REMEMBERED = 1000
-_SANITIZED_LENGTH = 50  # a family has 255 characters at most, shared with the stack's name
 _REGISTERED_FIELDS = (
     "taskRoleArn",
     "executionRoleArn",
@@ -115,32 +115,6 @@ def forget(runtime: Runtime, arn: str) -> None:
     for key, known in list(runtime.remembered.items()):
         if isinstance(known, Revision) and known.arn == arn:
             del runtime.remembered[key]
-
-
-def short_name(arn: str) -> str:
-    """`family:revision`, as people write it."""
-    return arn.rpartition("/")[2]
-
-
-def sanitized(image: str) -> str:
-    """The image as part of a family's name: `python:3.13` is `python-3-13`."""
-    name = "".join("-" if character in ":/.@_" else character for character in image.lower())
-    return name[:_SANITIZED_LENGTH].rstrip("-")
-
-
-def family_names(
-    stack: str, image: str, *, with_git: bool, arch: str = "x86_64", shell: str | None = None
-) -> tuple[str, ...]:
-    """The families that this may stand in: the first, and one for when that is another image's.
-
-    With a shell of its own there is only the second sort, so that it is no clash with the image's
-    ordinary use, and neither takes turns with the other in one family.
-    """
-    suffix = ("" if arch == "x86_64" else f"-{arch}") + ("-git" if with_git else "")
-    family = f"{stack}-task-{sanitized(image)}"
-    told_apart = hashlib.sha256((image if shell is None else f"{image}\n{shell}").encode())
-    hashed = f"{family}-{told_apart.hexdigest()[:8]}{suffix}"
-    return (f"{family}{suffix}", hashed) if shell is None else (hashed,)
 
 
 def _template(runtime: Runtime) -> dict[str, Any]:

@@ -11,16 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.families import family_names, sanitized, short_name
 from orchestrator.locks import HELD_SECONDS, alone
 from orchestrator.task_definitions import (
     MAX_REMEMBERED,
     Revision,
-    family_names,
     find,
     fingerprint,
     forget,
-    sanitized,
-    short_name,
 )
 from tests.orchestrator.conftest import Account, Died, Hooks, make_template
 
