@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,12 @@ pytest_plugins = ("tests.git_server", "tests.task_script")
 
 _SETTINGS = ("API_ENDPOINT", "API_KEY", "PROFILE", "DEBUG", "REPO", "BRANCH", "IMAGE", "TIMEOUT")
 _MORE_SETTINGS = ("WORKDIR", "CPU", "MEMORY", "ARCH", "SKIP_GIT")
+
+
+# A script that runs the tests in its background ignores these for them, and so for what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for ignored in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(ignored, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
