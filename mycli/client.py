@@ -192,6 +192,8 @@ class Client:
 
         Kept are the template, what is not the stack's, and what a task or an execution uses.
         """
+        if not arns:
+            return wire.RemoveTaskDefinitionsResponse()
         with checked():
             request = wire.RemoveTaskDefinitionsRequest(arns=tuple(arns))
         return self._endpoint.send(request, wire.RemoveTaskDefinitionsResponse)

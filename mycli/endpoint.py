@@ -36,6 +36,7 @@ PATIENCE_SECONDS = 15.0  # how long lost connections and troubles of AWS are bor
 # 200 executions take most of a minute.
 BUSY_PATIENCE_SECONDS = 120.0
 FIRST_PATIENCE_SECONDS = 3.0  # the same, while nothing was ever reached: perhaps a wrong address
+DAEMON_PATIENCE_SECONDS = 60.0  # for one that is started again; one that was killed stays away
 THROTTLED_PATIENCE_SECONDS = 300.0  # 200 executions at 20 RunTask/s are through in 10 s
 THROTTLED_POLL_SECONDS = 2.0  # where a 429 does not say when to come back
 TOLD_TRIES = 6  # a follower may try for minutes
@@ -106,7 +107,7 @@ class Endpoint:
                 patience = max(patience, self._patience(error, patience_seconds))
                 if pause is None or self._clock() - troubled_at + pause > patience:
                     raise
-                if self._on_wait and tries < TOLD_TRIES:
+                if self._on_wait and (tries < TOLD_TRIES or tries % TOLD_TRIES == 0):
                     self._on_wait(f"{error.message}: trying again in {pause:.1f} s")
             self.sleep(pause)
             tries += 1
@@ -126,7 +127,7 @@ class Endpoint:
         if isinstance(error, EndpointError) and error.is_busy:
             return max(BUSY_PATIENCE_SECONDS, asked)
         if self._reached:
-            return asked
+            return min(asked, DAEMON_PATIENCE_SECONDS) if self.profile.is_local else asked
         return min(asked, FIRST_PATIENCE_SECONDS)
 
     # --- One try -----------------------------------------------------------------------------
@@ -190,8 +191,8 @@ class Endpoint:
     def _stranger(self, what: str) -> EndpointError:
         return EndpointError(
             f"{self._origin} {what}",
-            f"check that {self.profile.api_endpoint} is mycli's address, and that no proxy "
-            "stands in between",
+            f"check that {self.profile.api_endpoint} is mycli's address, that its stack still "
+            "stands, and that no proxy stands in between",
         )
 
     def _unreachable(self, error: httpx.RequestError) -> EndpointError:

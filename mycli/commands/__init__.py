@@ -53,7 +53,8 @@ Json = Annotated[
 StackName = Annotated[str, typer.Option(metavar="NAME", help="The stack's name.")]
 Local = Annotated[bool, typer.Option("--local", help="In an account on this machine, without AWS.")]
 Region = Annotated[
-    str | None, typer.Option(metavar="REGION", help="AWS region. [default: as AWS is set up]")
+    str | None,
+    typer.Option(metavar="REGION", help="AWS region. [default: as AWS is set up, else us-east-2]"),
 ]
 State = Annotated[
     str | None,

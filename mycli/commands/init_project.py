@@ -18,7 +18,7 @@ _TEMPLATE = """\
 # The repository to clone; `origin` of this checkout if left out.
 {repo}
 
-# A branch, tag or commit; the default branch of the repository if left out.
+# A branch, tag or commit; if left out, the branch that is checked out where `mycli exec` runs.
 # branch: main
 
 # The Docker image to run in; the stack's default if left out.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
+
+from mycli.errors import UsageError
 
 
 class Credential(NamedTuple):
@@ -29,6 +32,22 @@ CREDENTIALS = (
 )
 KINDS = tuple(credential.kind for credential in CREDENTIALS)
 MAX_BYTES = 4096  # what a standard parameter of SSM holds
+_TOKEN = re.compile(r"[!-~]*")
+
+
+def checked(credential: Credential, text: str) -> str:
+    """The text, unless no site could take it: else that would first be seen in somebody's clone.
+
+    An empty text takes the credential away. Raises UsageError, which does not tell the text.
+    """
+    if credential.kind == "ssh_private_key":
+        if text and not text.startswith("-----BEGIN "):
+            hint = "it begins with -----BEGIN, as `ssh-keygen` writes it; not the .pub file"
+            raise UsageError(f"that is no {credential.title}", hint)
+    elif not _TOKEN.fullmatch(text):
+        hint = "a token is one word of ASCII characters"
+        raise UsageError(f"that is no {credential.title}", hint)
+    return text
 
 
 def read(

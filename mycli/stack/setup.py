@@ -11,6 +11,7 @@ from typing import Any
 from mycli import config
 from mycli.errors import AwsCredentialsError, ConfigError, MycliError
 from mycli.stack.automation import Changes, Destroyed, OnEvent, Outputs, Settings, Stack
+from mycli.stack.refusals import explained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +122,7 @@ def _unfinished(stack: Stack) -> config.Profile:
     )
 
 
+@explained()
 def operator_policy(stack: Stack) -> dict[str, Any]:
     """What IAM must allow whoever makes, updates and destroys this stack.
 

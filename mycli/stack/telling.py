@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mycli import config, output, prompts
 from mycli.errors import UsageError
-from mycli.stack.credentials import CREDENTIALS, MAX_BYTES, Credential
+from mycli.stack.credentials import CREDENTIALS, MAX_BYTES, Credential, checked
 
 if TYPE_CHECKING:
     from mycli.stack.task_definitions import Counts
@@ -54,14 +54,14 @@ def ask_for_git_credentials() -> dict[str, str]:
 def ask_for_credential(credential: Credential) -> str:
     if credential.kind == "ssh_private_key":
         return read_credential(credential, prompts.ask("File of the private key: "))
-    return prompts.ask_hidden(f"{credential.title} (not shown): ")
+    return checked(credential, prompts.ask_hidden(f"{credential.title} (not shown): "))
 
 
 def read_credential(credential: Credential, file: str) -> str:
     """The credential in a file, or in stdin for `-`. Raises UsageError."""
     text = prompts.read_secret(file, MAX_BYTES)
     # A key ends with a line break, and a token has none.
-    return text if credential.kind == "ssh_private_key" else text.strip()
+    return checked(credential, text if credential.kind == "ssh_private_key" else text.strip())
 
 
 def read_credentials(files: Mapping[str, str | None]) -> dict[str, str]:

@@ -123,6 +123,24 @@ def test_what_cannot_be_is_told_before_anything_is_made(
     assert not home.exists()
 
 
+@pytest.mark.parametrize(
+    ("flag", "text"),
+    [
+        ("--ssh-key-file", "ssh-ed25519 AAAA me@here\n"),
+        ("--github-token-file", "two\nlines\n"),
+        ("--gitlab-token-file", "t\u00f6ken"),
+    ],
+)
+def test_what_no_site_could_take_is_refused_and_not_told(
+    mycli: Mycli, tmp_path: Path, flag: str, text: str
+) -> None:
+    (tmp_path / "credential").write_text(text)
+    ran = mycli(*LOCAL, "--force", flag, str(tmp_path / "credential"))
+    assert ran.code == 2
+    assert "that is no " in ran.err
+    assert text.strip() not in ran.err
+
+
 def test_a_credential_that_is_too_long_is_refused(mycli: Mycli, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("x" * 4097)
     ran = mycli(*LOCAL, "--force", "--github-token-file", str(tmp_path / "token"))
