@@ -441,6 +441,20 @@ def test_a_daemon_that_was_restarted_proves_itself_again(connect: Connect) -> No
         assert [seen.key for seen in restarted.seen] == [None, KEY]
 
 
+def test_a_daemon_that_stays_away_is_given_up_within_a_minute(connect: Connect) -> None:
+    clock, told = Clock(), list[str]()
+    with FakeEndpoint(daemon_secret="ours") as daemon:
+        daemon.says("status", STATUS)
+        options = {"sleep": clock.sleep, "clock": lambda: clock.now, "on_wait": told.append}
+        endpoint = connect(daemon.profile, **options)
+        endpoint.send(ASK, StatusResponse)
+    with pytest.raises(EndpointError) as caught:
+        endpoint.send(ASK, StatusResponse, patience_seconds=600)
+    assert 50 < clock.now <= 60
+    assert len(told) >= 6
+    assert "mycli local start" in caught.value.hint
+
+
 def test_a_daemon_that_closes_after_its_proof_gets_no_key(connect: Connect) -> None:
     with FakeEndpoint(daemon_secret="ours") as daemon:
         daemon.closes_connections = True
