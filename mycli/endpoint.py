@@ -41,6 +41,9 @@ THROTTLED_PATIENCE_SECONDS = 300.0  # 200 executions at 20 RunTask/s are through
 THROTTLED_POLL_SECONDS = 2.0  # where a 429 does not say when to come back
 TOLD_TRIES = 6  # a follower may try for minutes
 
+_OTHER_KEY = (
+    "is it this stack's key? `mycli configure` saves another; MYCLI_API_KEY goes before a saved one"
+)
 _OLDER = "`mycli init` again, by whoever made the stack, brings it up to date"
 
 _draw = random.SystemRandom()
@@ -172,9 +175,7 @@ class Endpoint:
         if status == 400 and text.startswith("invalid request: action:"):
             return EndpointError("the stack's function is older than this mycli", _OLDER)
         if status == 401:
-            return Unauthorized(
-                status, text, hint or "run `mycli configure` with the key of this stack"
-            )
+            return Unauthorized(status, text, _OTHER_KEY)  # the function's hint is for programmers
         if status == 404:
             return ExecutionNotFound(status, text, hint)
         after = response.headers.get("Retry-After")

@@ -108,7 +108,6 @@ def test_an_answer_is_parsed_and_fields_of_a_newer_function_are_ignored() -> Non
     ("status", "kind"),
     [
         (400, ApiError),
-        (401, Unauthorized),
         (404, ExecutionNotFound),
         (409, ApiError),
         (413, ApiError),
@@ -132,9 +131,13 @@ def test_a_function_that_is_older_than_the_client_is_told_as_that() -> None:
     assert "`mycli init`" in error.hint
 
 
-def test_unauthorized_says_what_to_do_where_the_function_does_not() -> None:
-    error = error_of(lambda: httpx.Response(401, json={"error": "unauthorized"}))
+def test_unauthorized_says_what_a_user_can_do() -> None:
+    document = {"error": "unauthorized", "hint": "send the stack's API key as X-API-Key"}
+    error = error_of(lambda: httpx.Response(401, json=document))
+    assert isinstance(error, Unauthorized)
+    assert error.message == "unauthorized"
     assert "mycli configure" in error.hint
+    assert "MYCLI_API_KEY" in error.hint
 
 
 @pytest.mark.parametrize(

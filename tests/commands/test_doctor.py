@@ -67,7 +67,7 @@ def test_a_wrong_key(configured: FakeEndpoint, mycli: Mycli) -> None:
     configured.says("list", Answer({"error": "unauthorized"}, status=401))
     ran = mycli("doctor")
     assert ran.code == 1
-    assert "✗ API key: unauthorized\n    run `mycli configure`" in ran.out
+    assert "✗ API key: unauthorized\n    is it this stack's key? `mycli configure`" in ran.out
     told = json.loads(mycli("doctor", "--json").out)
     assert told["healthy"] is False
 
