@@ -15,7 +15,7 @@ NAMES = {
     "roles": ["mycli-lambda-role", "mycli-task-execution-role", "mycli-task-role"],
     "rules": ["mycli-task-state"],
     "tables": ["mycli-executions"],
-    "task definitions": ["mycli-task:1"],
+    "task definitions": ["mycli-task"],
 }
 # By the tag Name; what EC2 makes by itself with a VPC has none.
 NETWORK = {
@@ -28,7 +28,8 @@ NETWORK = {
 
 
 def last(arn: str) -> str:
-    return arn if arn.startswith("/") else arn.rpartition("/")[2]
+    """Its name, without a revision."""
+    return arn if arn.startswith("/") else arn.rpartition("/")[2].partition(":")[0]
 
 
 def names(cloud: Cloud, ids: list[str]) -> list[Any]:
