@@ -133,7 +133,9 @@ def test_all_goes_on_once_there_is_room_again(small_disk: Callable[[int], SmallD
     disk.fill()
     assert [running, "RUNNING", ""] in executions(disk)
     is_told(disk.run("exec", "--skip-git", "true"), disk)
-    is_told(disk.run("stop", running), disk)  # its record cannot say so now
+    stopped = disk.run("stop", running)
+    if stopped.code:  # its record has no room, unless something has just freed a little
+        is_told(stopped, disk)
     disk.make_room()
     assert disk.run("logs", "-f", running).code == 143
     before = exit_codes(disk)
