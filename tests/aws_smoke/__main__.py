@@ -129,6 +129,7 @@ def _prove(smoke: Smoke) -> None:
         tasks.append(("an image that does not exist", lambda: checks.missing_image(smoke)))
     _at_once(smoke, tasks)
     smoke.check("doctor", lambda: checks.doctor(smoke))
+    smoke.check("cleanup of task definitions", lambda: checks.cleanup(smoke))
     smoke.check("init again", lambda: checks.init_again(smoke))
     if not smoke.local:
         smoke.check("update-function", lambda: checks.update_function(smoke))

@@ -99,6 +99,16 @@ def records(smoke: Smoke) -> str:
     return f"{len(listed)} executions listed"
 
 
+def cleanup(smoke: Smoke) -> str:
+    """Each one that is old enough goes, or stays for a reason; an image works as before."""
+    words = ("--older-than", "0s", "--force", "--profile", smoke.stack)
+    done = smoke.document("cleanup-task-definitions", *words)
+    kept = [one["arn"] for one in done["kept"]]
+    same(sorted([*done["removed"], *kept]), sorted(one["arn"] for one in done["chosen"]))
+    same(smoke.run("--skip-git", "--image", IMAGES[-1], "echo again"), "again\n")
+    return f"{len(done['removed'])} removed, {len(kept)} just used"
+
+
 def once(smoke: Smoke) -> None:
     request = ("--request-id", secrets.token_hex(8))
     same(start(smoke, "echo once", *request), start(smoke, "echo once", *request))
