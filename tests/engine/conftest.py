@@ -18,8 +18,6 @@ from pathlib import Path
 
 import pytest
 
-from mycli.errors import StackError
-from mycli.stack import wheel
 from mycli.stack.automation import Settings, Stack, Up
 from tests.engine.moto_server import REGION, MotoServer
 from tests.engine.provider import Hook, Provider, Step
@@ -37,18 +35,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(skip)
-
-
-@pytest.fixture(scope="session")
-def bcrypt_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    cache = tmp_path_factory.mktemp("wheel")
-    try:
-        wheel.function_bcrypt(cache, lambda _: None)
-    except StackError as error:
-        if "cannot be reached" in error.message:
-            pytest.skip(error.message)
-        raise
-    return cache / wheel.NAME
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -22,19 +22,6 @@ AARCH64 = 183  # e_machine in an ELF header: EM_AARCH64
 Index = Callable[..., None]
 
 
-@pytest.fixture(scope="session")
-def fetched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache with the real wheel in it, from the index that pip is set up with here."""
-    cache = tmp_path_factory.mktemp("wheel")
-    try:
-        wheel.function_bcrypt(cache, lambda _: None)
-    except StackError as error:
-        if "cannot be reached" in error.message:
-            pytest.skip(error.message)
-        raise
-    return cache / wheel.NAME
-
-
 @pytest.fixture
 def pip_has(monkeypatch: pytest.MonkeyPatch) -> Index:
     """pip_has(*folders, index=None): these folders and this index are all that pip knows of."""
@@ -60,9 +47,9 @@ def refusal(cache: Path) -> StackError:
     return refused.value
 
 
-def test_it_is_built_for_the_function_and_checked(fetched: Path, tmp_path: Path) -> None:
-    folder = package.function_bcrypt(fetched.parent, pytest.fail)
-    assert hashlib.sha256(fetched.read_bytes()).hexdigest() == wheel.SHA256
+def test_it_is_built_for_the_function_and_checked(bcrypt_wheel: Path, tmp_path: Path) -> None:
+    folder = package.function_bcrypt(bcrypt_wheel.parent, pytest.fail)
+    assert hashlib.sha256(bcrypt_wheel.read_bytes()).hexdigest() == wheel.SHA256
     header = (folder / "_bcrypt.abi3.so").read_bytes()[:20]
     assert header[:4] == b"\x7fELF"
     assert int.from_bytes(header[18:20], "little") == AARCH64
@@ -86,8 +73,8 @@ def test_pip_is_a_dependency() -> None:
     assert any(item.startswith("pip>=") for item in project["dependencies"])
 
 
-def test_it_is_fetched_once(fetched: Path, tmp_path: Path, pip_has: Index) -> None:
-    pip_has(fetched.parent)
+def test_it_is_fetched_once(bcrypt_wheel: Path, tmp_path: Path, pip_has: Index) -> None:
+    pip_has(bcrypt_wheel.parent)
     said: list[str] = []
     first = package.function_bcrypt(tmp_path / "new" / "cache", said.append)
     assert said == ["Fetching bcrypt 5.0.0 for the function (0.3 MB)"]
@@ -96,13 +83,13 @@ def test_it_is_fetched_once(fetched: Path, tmp_path: Path, pip_has: Index) -> No
     assert (tmp_path / "new" / "cache" / wheel.NAME).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_damaged_cache_is_noticed_and_mended(fetched: Path, tmp_path: Path) -> None:
+def test_a_damaged_cache_is_noticed_and_mended(bcrypt_wheel: Path, tmp_path: Path) -> None:
     def copy(folder: Path) -> None:
-        (folder / wheel.NAME).write_bytes(fetched.read_bytes())
+        (folder / wheel.NAME).write_bytes(bcrypt_wheel.read_bytes())
 
     folder = wheel.function_bcrypt(tmp_path, lambda _: None, copy)
     whole = {path.name: path.read_bytes() for path in folder.iterdir()}
-    (tmp_path / wheel.NAME).write_bytes(fetched.read_bytes()[:-1])
+    (tmp_path / wheel.NAME).write_bytes(bcrypt_wheel.read_bytes()[:-1])
     (folder / "_bcrypt.abi3.so").write_bytes(b"broken")
     (folder / "__init__.py").unlink()
     (folder / "more.py").write_text("")
@@ -110,15 +97,15 @@ def test_a_damaged_cache_is_noticed_and_mended(fetched: Path, tmp_path: Path) ->
     wheel.function_bcrypt(tmp_path, said.append, copy)
     assert len(said) == 1
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
-    assert (tmp_path / wheel.NAME).read_bytes() == fetched.read_bytes()
+    assert (tmp_path / wheel.NAME).read_bytes() == bcrypt_wheel.read_bytes()
 
 
 def test_another_wheel_under_its_name_is_refused(
-    fetched: Path, tmp_path: Path, pip_has: Index
+    bcrypt_wheel: Path, tmp_path: Path, pip_has: Index
 ) -> None:
     (tmp_path / "index").mkdir()
     other = tmp_path / "index" / wheel.NAME
-    other.write_bytes(fetched.read_bytes())
+    other.write_bytes(bcrypt_wheel.read_bytes())
     with zipfile.ZipFile(other, "a") as archive:
         archive.writestr("bcrypt/more.py", "")
     pip_has(other.parent)
@@ -163,11 +150,11 @@ def test_what_else_pip_says_is_said(
     assert "secret" not in str(refused) + refused.hint
 
 
-def test_put_there_by_hand(fetched: Path, tmp_path: Path, pip_has: Index) -> None:
+def test_put_there_by_hand(bcrypt_wheel: Path, tmp_path: Path, pip_has: Index) -> None:
     """By the very command that the hint has."""
     pip_has()
     command = refusal(tmp_path / "cache").hint.partition("pip download ")[2].splitlines()[0]
-    pip_has(fetched.parent)
+    pip_has(bcrypt_wheel.parent)
     subprocess.run(
         [sys.executable, "-m", "pip", "download", *command.split(), "--quiet"],
         cwd=tmp_path,
