@@ -14,12 +14,11 @@ from typing import Any
 
 from mycli.stack.names import STACK_TAG
 from mycli.stack.policies import Document
-from mycli.stack.state_bucket import PARAMETER
+from mycli.stack.state_bucket import PARAMETER, bucket_name
 
 Condition = Mapping[str, Mapping[str, Any]]
 Arn = Callable[[str, str], str]  # of a service's resource in this account and region
 
-STATE_BUCKET = "mycli-state-{account}-{region}"
 # White space not counted:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MAX_MANAGED_CHARACTERS = 6144
@@ -54,7 +53,7 @@ def managed_policies(
     def arn(service: str, resource: str) -> str:
         return f"arn:{partition}:{service}:{region}:{account}:{resource}"
 
-    bucket = STATE_BUCKET.format(account=account, region=region)
+    bucket = bucket_name(account, region)
     foundation = [
         *_network(arn, stack_name),
         *_roles(f"arn:{partition}:iam::{account}:role", stack_name),

@@ -22,6 +22,10 @@ MAX_DELETE = 1000  # objects a DeleteObjects call takes
 BUSY_SECONDS = 60.0  # how long S3 may be busy with another creation, or a deletion just before
 
 
+def bucket_name(account: str, region: str) -> str:
+    return f"mycli-state-{account}-{region}"
+
+
 class Bucket:
     """clients: a service's name -> its boto3 client. partition: aws, or aws-cn and its kin."""
 
@@ -34,7 +38,7 @@ class Bucket:
         partition: str = "aws",
         busy_seconds: float = BUSY_SECONDS,
     ) -> None:
-        self.name = f"mycli-state-{account}-{region}"
+        self.name = bucket_name(account, region)
         self._s3, self._ssm = clients("s3"), clients("ssm")
         self._owner = {"ExpectedBucketOwner": account}
         self._region = region
