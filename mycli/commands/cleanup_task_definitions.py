@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -134,13 +134,15 @@ def _confirm(number: int) -> None:
 
 
 def _remove(client: Client, arns: Sequence[str]) -> tuple[list[str], list[KeptTaskDefinition]]:
+    from mycli.stack.task_definitions import batches
     from mycli.stack.telling import interruptible
+    from orchestrator.wire import REMOVED_AT_ONCE
 
     removed: list[str] = []
     kept: list[KeptTaskDefinition] = []
     with interruptible():
         try:
-            for batch in _batches(arns):
+            for batch in batches(arns, REMOVED_AT_ONCE):
                 answer = client.remove_task_definitions(batch)
                 removed += answer.removed
                 kept += answer.kept
@@ -151,13 +153,6 @@ def _remove(client: Client, arns: Sequence[str]) -> tuple[list[str], list[KeptTa
             output.warn(f"Removed {len(removed)} of {len(arns)}: the same command goes on")
             raise
     return removed, kept
-
-
-def _batches(arns: Sequence[str]) -> Iterator[Sequence[str]]:
-    from orchestrator.wire import REMOVED_AT_ONCE
-
-    for first in range(0, len(arns), REMOVED_AT_ONCE):
-        yield arns[first : first + REMOVED_AT_ONCE]
 
 
 def _tell(chosen: int, removed: int, left: int, *, dry_run: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,7 +90,7 @@ def _stack_of(ecs: Any, arn: str) -> str | None:
 def _delete(ecs: Any, arns: list[str], on_event: Callable[[str], None]) -> int:
     """Delete INACTIVE revisions, ten a call; how many were."""
     deleted = 0
-    for batch in _batches(arns, MAX_DELETE):
+    for batch in batches(arns, MAX_DELETE):
         answer = ecs.delete_task_definitions(taskDefinitions=batch)
         for definition in answer["taskDefinitions"]:
             on_event(f"Deleted {definition['taskDefinitionArn']}")
@@ -100,6 +100,6 @@ def _delete(ecs: Any, arns: list[str], on_event: Callable[[str], None]) -> int:
     return deleted
 
 
-def _batches(items: list[str], size: int) -> Iterator[list[str]]:
+def batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     for first in range(0, len(items), size):
         yield items[first : first + size]
