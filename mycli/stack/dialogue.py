@@ -14,9 +14,9 @@ from mycli.stack.setup import Gone, Made
 def ask_before_making(stack: Stack, settings: Settings, *, force: bool) -> Settings:
     """Go on only after a yes; the settings, with what else was answered. Raises UsageError."""
     caller = stack.caller()
-    is_new = stack.outputs() is None
     if force:
         return settings
+    is_new = stack.outputs() is None
     output.story(f"This {'makes' if is_new else 'updates'} AWS infrastructure in your account:")
     output.fields(_place(stack, caller.account, caller.arn), indent=3, beside=True)
     telling.show_resources()
