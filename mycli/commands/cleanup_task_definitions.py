@@ -161,6 +161,7 @@ def _tell(chosen: int, removed: int, left: int, *, dry_run: bool) -> None:
     if not chosen:
         output.done(f"Nothing to remove; {counted(left, 'task definition')} left")
     elif dry_run:
-        output.done(f"Would remove {counted(chosen, 'task definition')}; {left} would be left")
+        number = counted(chosen, "task definition")
+        output.done(f"Would remove {number}, unless in use by then; {left} would be left")
     else:
         output.done(f"Removed {counted(removed, 'task definition')}; {left} left")
