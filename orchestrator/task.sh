@@ -2,7 +2,7 @@
 # The program of every task: the text of `sh -c`, so there is no file to read again and $0 is the
 # shell. Phase 1 clones the repository; phase 2, which watches the command, is exec'ed, so that not
 # even the environment of process 1 still holds the git credentials; phase 3 becomes the command.
-# Exit codes: the command's own; 124 it ran out of time; 125 it never began. Markers: see wire.py.
+# Exit codes: the command's own; 124 it ran out of time; 125 it never began. Markers: see wire/.
 # Variables begin with _, so that none that the image sets for the command is changed.
 
 set -u

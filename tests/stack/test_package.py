@@ -92,7 +92,8 @@ def test_the_real_one_is_repeatable_and_small(tmp_path: Path) -> None:
     assert (tmp_path / "one.zip").stat().st_size < 1_000_000
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
         names = set(archive.namelist())
-    modules = {f"orchestrator/{path.name}" for path in (REPOSITORY / "orchestrator").glob("*.py")}
+    code = REPOSITORY / "orchestrator"
+    modules = {f"orchestrator/{path.relative_to(code).as_posix()}" for path in code.rglob("*.py")}
     assert {n for n in names if not n.startswith("bcrypt/")} == modules | {"orchestrator/task.sh"}
 
 

@@ -1,0 +1,138 @@
+"""The wire contract: every request, response and error that client and function exchange.
+
+`POST {endpoint}` with the header `X-API-Key` and a JSON object with `action`. Unknown fields are
+ignored, so that old and new versions can talk. Both sides build the same dataclasses, so a request
+that this package accepts is one that the function accepts. Standard library only.
+
+Limits are those of AWS: ECS RunTask (container overrides), ECS TaskDefinition (Fargate sizes).
+"""
+
+from orchestrator.wire.actions import (
+    REQUESTS,
+    request_from_json,
+)
+from orchestrator.wire.addresses import (
+    repo_protocol,
+    strip_credentials,
+)
+from orchestrator.wire.executions import (
+    MAX_WAIT_SECONDS,
+    SETUP_FAILED_EXIT_CODE,
+    STATUSES,
+    TIMED_OUT_EXIT_CODE,
+    ExecutionRequest,
+    ListRequest,
+    ListResponse,
+    LogEvent,
+    LogsRequest,
+    LogsResponse,
+    StatusRequest,
+    StatusResponse,
+    StopRequest,
+    StopResponse,
+)
+from orchestrator.wire.images import (
+    DEFAULT_IMAGE,
+    IMAGE_NAME,
+    ListImagesRequest,
+    ListImagesResponse,
+    NamedImage,
+    RegisterImageRequest,
+    RegisterImageResponse,
+    UnregisterImageRequest,
+    UnregisterImageResponse,
+)
+from orchestrator.wire.markers import (
+    begin_marker,
+    end_marker,
+    sign,
+    split_end_marker,
+)
+from orchestrator.wire.messages import (
+    API_KEY_HEADER,
+    API_KEY_PATTERN,
+    MAX_BODY_BYTES,
+    Request,
+    Response,
+    WireError,
+    invalid,
+)
+from orchestrator.wire.sizes import (
+    ARCHITECTURES,
+    FARGATE_MEMORY,
+    check_fargate_size,
+)
+from orchestrator.wire.starting import (
+    DEFAULT_TIMEOUT_SECONDS,
+    MAX_TIMEOUT_SECONDS,
+    OVERRIDES_LIMIT,
+    ExecRequest,
+    ExecResponse,
+)
+from orchestrator.wire.task_definitions import (
+    CONTAINER_NAME,
+    REMOVED_AT_ONCE,
+    KeptTaskDefinition,
+    ListTaskDefinitionsRequest,
+    ListTaskDefinitionsResponse,
+    RemoveTaskDefinitionsRequest,
+    RemoveTaskDefinitionsResponse,
+    TaskDefinition,
+)
+
+__all__ = [
+    "API_KEY_HEADER",
+    "API_KEY_PATTERN",
+    "ARCHITECTURES",
+    "CONTAINER_NAME",
+    "DEFAULT_IMAGE",
+    "DEFAULT_TIMEOUT_SECONDS",
+    "FARGATE_MEMORY",
+    "IMAGE_NAME",
+    "MAX_BODY_BYTES",
+    "MAX_TIMEOUT_SECONDS",
+    "MAX_WAIT_SECONDS",
+    "OVERRIDES_LIMIT",
+    "REMOVED_AT_ONCE",
+    "REQUESTS",
+    "SETUP_FAILED_EXIT_CODE",
+    "STATUSES",
+    "TIMED_OUT_EXIT_CODE",
+    "ExecRequest",
+    "ExecResponse",
+    "ExecutionRequest",
+    "KeptTaskDefinition",
+    "ListImagesRequest",
+    "ListImagesResponse",
+    "ListRequest",
+    "ListResponse",
+    "ListTaskDefinitionsRequest",
+    "ListTaskDefinitionsResponse",
+    "LogEvent",
+    "LogsRequest",
+    "LogsResponse",
+    "NamedImage",
+    "RegisterImageRequest",
+    "RegisterImageResponse",
+    "RemoveTaskDefinitionsRequest",
+    "RemoveTaskDefinitionsResponse",
+    "Request",
+    "Response",
+    "StatusRequest",
+    "StatusResponse",
+    "StopRequest",
+    "StopResponse",
+    "TaskDefinition",
+    "UnregisterImageRequest",
+    "UnregisterImageResponse",
+    "WireError",
+    "begin_marker",
+    "check_fargate_size",
+    "end_marker",
+    "invalid",
+    "repo_protocol",
+    "request_from_json",
+    "sign",
+    "split_end_marker",
+    "strip_credentials",
+]
