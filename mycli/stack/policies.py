@@ -16,6 +16,23 @@ Condition = Mapping[str, Mapping[str, str]]
 TABLE_INDEXES = ("by-month", "by-task", "by-task-definition")
 TASK_STREAMS = "task/executor/*"  # awslogs: stream prefix, container, task id
 
+_PULLS = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+_PUSHES = [
+    "ecr:CompleteLayerUpload",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+]
+# Each built image has a repository, made when it is first pushed.
+_REPOSITORIES = [
+    "ecr:CreateRepository",
+    "ecr:DescribeImages",
+    "ecr:DescribeRepositories",
+    "ecr:ListTagsForResource",
+    "ecr:PutLifecyclePolicy",
+    "ecr:TagResource",
+]
+
 
 def trust(service: str) -> Document:
     """Who may take on a role: one AWS service, such as `lambda.amazonaws.com`."""
@@ -32,6 +49,8 @@ def function_policy(
     roles that a task definition names.
     """
     tasks = cluster.replace(":cluster/", ":task/") + "/*"
+    _, partition, _, region, account, _ = cluster.split(":")
+    repositories = f"arn:{partition}:ecr:{region}:{account}:repository/{stack}/*"
     # One family for each image. The template itself, `{stack}-task`, is only copied from.
     task_definitions = f"{cluster.partition(':cluster/')[0]}:task-definition/{stack}-task-*:*"
     in_this_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
@@ -77,26 +96,31 @@ def function_policy(
                 task_roles,
                 {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
             ),
+            _allow(["ecr:GetAuthorizationToken"], ["*"]),  # the reference lists no resource
+            # Also what whoever holds such a token may do, as docker or podman: nothing is deleted.
+            _allow([*_PULLS, *_PUSHES, *_REPOSITORIES], [repositories]),
         ]
     )
 
 
-def execution_policy(*, task_logs: str, parameters: list[str]) -> Document:
-    """What ECS may do to start a task: pull its image, write its log, read the git credentials.
+def execution_policy(*, task_logs: str, parameters: list[str], logins: list[str]) -> Document:
+    """What ECS may do to start a task: pull its image, write its log, read its credentials.
 
-    task_logs: the log group's ARN, without a `:*` at the end; parameters: ARNs of SecureStrings
-    under the AWS managed key, which needs no kms:Decrypt (only a customer's own key does):
+    task_logs: the log group's ARN, without a `:*` at the end. parameters: ARNs of SecureStrings,
+    for git. logins: ARNs of secrets, for registries. All are under the AWS managed keys, which need
+    no kms:Decrypt (only a customer's own key does):
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/private-auth.html
     """
     _, partition, _, _, account, *_ = task_logs.split(":")
     repositories = f"arn:{partition}:ecr:*:{account}:repository/*"
-    pulls = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     return _document(
         [
             _allow(["ecr:GetAuthorizationToken"], ["*"]),  # the reference lists no resource
-            _allow(pulls, [repositories]),
+            _allow(_PULLS, [repositories]),
             _write_logs(task_logs, TASK_STREAMS),
             *([_allow(["ssm:GetParameters"], parameters)] if parameters else []),
+            *([_allow(["secretsmanager:GetSecretValue"], logins)] if logins else []),
         ]
     )
 

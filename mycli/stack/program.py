@@ -20,6 +20,7 @@ import pulumi_aws as aws
 from mycli.stack import policies
 from mycli.stack.credentials import CREDENTIALS, Credential
 from mycli.stack.names import STACK_TAG, check_stack_name
+from mycli.stack.registries import secret_name
 from orchestrator.wire import CONTAINER_NAME, DEFAULT_IMAGE
 
 # Zones in which ECS does not run Fargate tasks.
@@ -37,6 +38,7 @@ class Inputs:
     api_key_sha256_prefix: the first 8 hex digits of the key's SHA-256. function_zip: the path of
     what mycli.stack.package builds. git_protocols: as git's GIT_ALLOW_PROTOCOL. install_git: 0
     where a task is a process on somebody's machine. credentials: one config key for each kind.
+    registries: of each private registry's host, the text of its secret.
     """
 
     stack: str
@@ -51,6 +53,7 @@ class Inputs:
     github_host: str
     gitlab_host: str
     credentials: Mapping[Credential, pulumi.Output[str]]
+    registries: Mapping[str, pulumi.Output[str]]
 
 
 class Network(NamedTuple):
@@ -69,6 +72,7 @@ class Cluster(NamedTuple):
 class Template(NamedTuple):
     task_definition: aws.ecs.TaskDefinition
     roles: list[aws.iam.Role]
+    logins: Mapping[str, aws.secretsmanager.Secret]  # by the registry's host
 
 
 def program() -> None:
@@ -96,12 +100,14 @@ def program() -> None:
     pulumi.export("github_host", inputs.github_host)
     pulumi.export("gitlab_host", inputs.gitlab_host)
     pulumi.export("git_credentials", [credential.kind for credential in inputs.credentials])
+    pulumi.export("registries", list(inputs.registries))
 
 
 def _inputs() -> Inputs:
     """What is left out of the config has the value that it has on AWS."""
     config = pulumi.Config()
     secrets = {credential: config.get_secret(credential.kind) for credential in CREDENTIALS}
+    logins: Mapping[str, object] = json.loads(config.get("registry_credentials") or "{}")
     return Inputs(
         stack=check_stack_name(pulumi.get_stack()),
         api_key_hash=config.require_secret("api_key_hash"),
@@ -115,6 +121,9 @@ def _inputs() -> Inputs:
         github_host=config.get("github_host") or "github.com",
         gitlab_host=config.get("gitlab_host") or "gitlab.com",
         credentials={kind: value for kind, value in secrets.items() if value is not None},
+        registries={
+            host: pulumi.Output.secret(json.dumps(logins[host])) for host in sorted(logins)
+        },
     )
 
 
@@ -230,12 +239,15 @@ def _template(
         )
         for credential, value in inputs.credentials.items()
     }
+    logins, versions = _registry_logins(inputs)
     execution_policy = aws.iam.RolePolicy(
         "task-execution",
         name=f"{stack}-task-execution",
         role=execution_role.name,
         policy=pulumi.Output.all(
-            task_logs=logs.arn, parameters=[parameter.arn for parameter in parameters.values()]
+            task_logs=logs.arn,
+            parameters=[parameter.arn for parameter in parameters.values()],
+            logins=[secret.arn for secret in logins.values()],
         ).apply(lambda arns: json.dumps(policies.execution_policy(**arns))),
     )
     task_definition = aws.ecs.TaskDefinition(
@@ -252,9 +264,33 @@ def _template(
             [_container(inputs, logs.name, region, parameters)]
         ),
         tags=_tags(stack),
-        opts=pulumi.ResourceOptions(depends_on=[execution_policy]),
+        opts=pulumi.ResourceOptions(depends_on=[execution_policy, *versions]),
     )
-    return Template(task_definition, [execution_role, task_role])
+    return Template(task_definition, [execution_role, task_role], logins)
+
+
+def _registry_logins(
+    inputs: Inputs,
+) -> tuple[Mapping[str, aws.secretsmanager.Secret], list[pulumi.Resource]]:
+    """The secrets by host, and what is in them."""
+    secrets = {
+        host: aws.secretsmanager.Secret(
+            f"registry-{host}",
+            name=secret_name(inputs.stack, host),
+            description=f"mycli: how tasks pull images from {host}",
+            # Deleted, it is gone: kept for a while, it would keep its name from the next one.
+            recovery_window_in_days=0,
+            tags=_tags(inputs.stack),
+        )
+        for host in inputs.registries
+    }
+    versions: list[pulumi.Resource] = [
+        aws.secretsmanager.SecretVersion(
+            f"registry-{host}", secret_id=secret.id, secret_string=text
+        )
+        for (host, text), secret in zip(inputs.registries.items(), secrets.values(), strict=True)
+    ]
+    return secrets, versions
 
 
 def _container(
@@ -328,6 +364,9 @@ def _function(
         "MYCLI_TEMPLATE": template.task_definition.arn,
         "MYCLI_DEFAULT_IMAGE": inputs.default_image,
         "MYCLI_LOG_POLL_SECONDS": inputs.log_poll_seconds,
+        "MYCLI_REGISTRIES": pulumi.Output.json_dumps(
+            {host: secret.arn for host, secret in template.logins.items()}
+        ),
     }
     return aws.lambda_.Function(
         "orchestrator",

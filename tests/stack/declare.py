@@ -22,7 +22,13 @@ from pulumi.runtime.stack import wait_for_rpcs
 
 from mycli.stack.program import program
 
-SECRET_KEYS = ("api_key_hash", "github_token", "gitlab_token", "ssh_private_key")
+SECRET_KEYS = (
+    "api_key_hash",
+    "github_token",
+    "gitlab_token",
+    "registry_credentials",
+    "ssh_private_key",
+)
 REGION, ACCOUNT = "eu-west-1", "123456789012"
 INVOKES = {
     "aws:index/getRegion:getRegion": {"id": REGION, "region": REGION},
@@ -39,6 +45,7 @@ OUTPUTS = {
     "cloudwatch/eventRule": {"arn": "events:{region}:{account}:rule/{0}"},
     "dynamodb/table": {"arn": "dynamodb:{region}:{account}:table/{0}"},
     "iam/role": {"arn": "iam::{account}:role/{0}"},
+    "secretsmanager/secret": {"arn": "secretsmanager:{region}:{account}:secret:{0}-a1B2c3"},
     "ssm/parameter": {"arn": "ssm:{region}:{account}:parameter{0}"},
     "lambda/function": {
         "arn": "lambda:{region}:{account}:function:{0}",

@@ -20,6 +20,8 @@ ECS = "arn:aws:ecs:eu-west-1:123456789012"
 LOGS = "arn:aws:logs:eu-west-1:123456789012:log-group"
 IAM = "arn:aws:iam::123456789012"
 SSM = "arn:aws:ssm:eu-west-1:123456789012:parameter"
+SECRETS = "arn:aws:secretsmanager:eu-west-1:123456789012:secret"
+ECR = "arn:aws:ecr:eu-west-1:123456789012:repository"
 TABLE = "arn:aws:dynamodb:eu-west-1:123456789012:table/mycli-executions"
 CLUSTER = f"{ECS}:cluster/mycli-cluster"
 
@@ -32,11 +34,14 @@ FUNCTION = policies.function_policy(
     task_roles=[f"{IAM}:role/mycli-task-execution-role", f"{IAM}:role/mycli-task-role"],
 )
 EXECUTION = policies.execution_policy(
-    task_logs=f"{LOGS}:/aws/mycli/mycli", parameters=[f"{SSM}/mycli/mycli/github-token"]
+    task_logs=f"{LOGS}:/aws/mycli/mycli",
+    parameters=[f"{SSM}/mycli/mycli/github-token"],
+    logins=[f"{SECRETS}:mycli/mycli/registry/ghcr.io-a1B2c3"],
 )
 
 # What the Service Authorization Reference lists: each action's resource type, as the start of its
 # ARN; None where it lists none, so that `*` is all that can be said.
+_REPOSITORY = r"arn:aws:ecr:([\w-]+|\*):\d+:repository/(mycli/)?\*$"
 RESOURCE_TYPES: dict[str, str | None] = {
     "dynamodb:ConditionCheckItem": r"arn:aws:dynamodb:[\w-]+:\d+:table/[\w-]+$",
     "dynamodb:DeleteItem": r"arn:aws:dynamodb:[\w-]+:\d+:table/[\w-]+$",
@@ -44,10 +49,20 @@ RESOURCE_TYPES: dict[str, str | None] = {
     "dynamodb:PutItem": r"arn:aws:dynamodb:[\w-]+:\d+:table/[\w-]+$",
     "dynamodb:Query": r"arn:aws:dynamodb:[\w-]+:\d+:table/[\w-]+/index/[\w-]+$",
     "dynamodb:UpdateItem": r"arn:aws:dynamodb:[\w-]+:\d+:table/[\w-]+$",
-    "ecr:BatchCheckLayerAvailability": r"arn:aws:ecr:\*:\d+:repository/\*$",
-    "ecr:BatchGetImage": r"arn:aws:ecr:\*:\d+:repository/\*$",
+    "ecr:BatchCheckLayerAvailability": _REPOSITORY,
+    "ecr:BatchGetImage": _REPOSITORY,
+    "ecr:CompleteLayerUpload": _REPOSITORY,
+    "ecr:CreateRepository": _REPOSITORY,
+    "ecr:DescribeImages": _REPOSITORY,
+    "ecr:DescribeRepositories": _REPOSITORY,
     "ecr:GetAuthorizationToken": None,
-    "ecr:GetDownloadUrlForLayer": r"arn:aws:ecr:\*:\d+:repository/\*$",
+    "ecr:GetDownloadUrlForLayer": _REPOSITORY,
+    "ecr:InitiateLayerUpload": _REPOSITORY,
+    "ecr:ListTagsForResource": _REPOSITORY,
+    "ecr:PutImage": _REPOSITORY,
+    "ecr:PutLifecyclePolicy": _REPOSITORY,
+    "ecr:TagResource": _REPOSITORY,
+    "ecr:UploadLayerPart": _REPOSITORY,
     "ecs:DeleteTaskDefinitions": r"arn:aws:ecs:[\w-]+:\d+:task-definition/[\w-]+-\*:\*$",
     "ecs:DeregisterTaskDefinition": None,
     "ecs:DescribeTaskDefinition": None,
@@ -63,6 +78,7 @@ RESOURCE_TYPES: dict[str, str | None] = {
     "logs:CreateLogStream": r"arn:aws:logs:[\w-]+:\d+:log-group:[\w/-]+:log-stream:[\w/]*\*$",
     "logs:GetLogEvents": r"arn:aws:logs:[\w-]+:\d+:log-group:[\w/-]+:log-stream:[\w/]+\*$",
     "logs:PutLogEvents": r"arn:aws:logs:[\w-]+:\d+:log-group:[\w/-]+:log-stream:[\w/]*\*$",
+    "secretsmanager:GetSecretValue": r"arn:aws:secretsmanager:[\w-]+:\d+:secret:[\w/.-]+$",
     "ssm:GetParameters": r"arn:aws:ssm:[\w-]+:\d+:parameter/[\w/-]+$",
 }
 
@@ -80,7 +96,8 @@ def test_each_action_stands_on_its_resource_type(document: dict[str, Any]) -> No
 @pytest.mark.parametrize("document", [FUNCTION, EXECUTION])
 def test_every_resource_is_this_stacks(document: dict[str, Any]) -> None:
     for action, resource in grants(document):
-        if RESOURCE_TYPES[action] and not action.startswith("ecr:"):
+        # ECS pulls images of the whole account.
+        if RESOURCE_TYPES[action] and (document is FUNCTION or not action.startswith("ecr:")):
             assert re.search(r"[:/]mycli[-/]", resource), (action, resource)
 
 
@@ -114,10 +131,21 @@ def called_operations() -> dict[str, set[str]]:
         service: {
             operation
             for operation in session.get_service_model(service).operation_names
-            if xform_name(operation) in names
+            if xform_name(operation) in names and operation != "ListImages"  # an action of ours
         }
-        for service in ("dynamodb", "ecs", "logs")
+        for service in ("dynamodb", "ecr", "ecs", "logs")
     }
+
+
+DONE_BY_TOKEN = {
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:CompleteLayerUpload",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+}
 
 
 def test_the_function_is_allowed_what_its_code_calls_and_nothing_else() -> None:
@@ -131,6 +159,16 @@ def test_the_function_is_allowed_what_its_code_calls_and_nothing_else() -> None:
     needed = {f"{service}:{name}" for service, names in called.items() for name in names}
     # RunTask and RegisterTaskDefinition pass roles and set tags; Lambda writes the function's log.
     needed |= {"iam:PassRole", "ecs:TagResource", "logs:CreateLogStream", "logs:PutLogEvents"}
+    # A repository is made with its tags. What docker and podman do, they do by the token.
+    needed |= {"ecr:TagResource"} | DONE_BY_TOKEN
+    needed |= {
+        "ecr:CreateRepository",
+        "ecr:DescribeImages",
+        "ecr:DescribeRepositories",
+        "ecr:GetAuthorizationToken",
+        "ecr:ListTagsForResource",
+        "ecr:PutLifecyclePolicy",
+    }
     assert {action for action, _ in grants(FUNCTION)} == needed
 
 
@@ -204,12 +242,42 @@ def test_the_function_reads_logs_of_tasks_and_writes_only_its_own() -> None:
     assert not allows(FUNCTION, "logs:PutLogEvents", tasks)
 
 
+@pytest.mark.parametrize(
+    ("repository", "allowed"),
+    [
+        ("mycli/api", True),
+        ("mycli", False),
+        ("mycli-2/api", False),
+        ("other/mycli/api", False),
+        ("api", False),
+    ],
+)
+def test_images_are_pushed_only_to_this_stacks_repositories(repository: str, allowed: bool) -> None:
+    for action in ("ecr:PutImage", "ecr:InitiateLayerUpload", "ecr:CreateRepository"):
+        assert allows(FUNCTION, action, f"{ECR}/{repository}") is allowed
+
+
+def test_whoever_may_push_an_image_may_delete_or_open_nothing() -> None:
+    may = {action for action, _ in grants(FUNCTION) if action.startswith("ecr:")}
+    assert not {action for action in may if re.search("Delete|Untag|SetRepository|Mutab", action)}
+
+
+def test_ecs_reads_only_the_registries_logins_that_the_stack_has() -> None:
+    read = "secretsmanager:GetSecretValue"
+    assert allows(EXECUTION, read, f"{SECRETS}:mycli/mycli/registry/ghcr.io-a1B2c3")
+    assert not allows(EXECUTION, read, f"{SECRETS}:mycli/mycli/registry/quay.io-a1B2c3")
+    assert read not in {action for action, _ in grants(FUNCTION)}
+
+
 def test_ecs_reads_only_the_credentials_that_the_stack_has() -> None:
     assert allows(EXECUTION, "ssm:GetParameters", f"{SSM}/mycli/mycli/github-token")
     assert not allows(EXECUTION, "ssm:GetParameters", f"{SSM}/mycli/mycli/ssh-private-key")
     assert not allows(EXECUTION, "ssm:GetParameters", f"{SSM}/mycli/other/github-token")
-    without = policies.execution_policy(task_logs=f"{LOGS}:/aws/mycli/mycli", parameters=[])
-    assert "ssm:" not in json.dumps(without)  # IAM takes no statement without a resource
+    without = policies.execution_policy(
+        task_logs=f"{LOGS}:/aws/mycli/mycli", parameters=[], logins=[]
+    )
+    # IAM takes no statement without a resource.
+    assert all(statement["Resource"] for statement in without["Statement"])
 
 
 def test_ecs_writes_task_logs_and_pulls_from_this_account() -> None:
@@ -226,6 +294,7 @@ def test_arns_follow_the_partition() -> None:
     china = policies.execution_policy(
         task_logs="arn:aws-cn:logs:cn-north-1:123456789012:log-group:/aws/mycli/mycli",
         parameters=[],
+        logins=[],
     )
     arns = [resource for _, resource in grants(china) if resource != "*"]
     assert all(arn.startswith("arn:aws-cn:") for arn in arns)

@@ -17,6 +17,16 @@ CREDENTIALS = {
     "ssh_private_key": "-----BEGIN KEY-----\nSECRET-3\n",
 }
 
+LOGINS = {
+    "registry_credentials": json.dumps(
+        {
+            "docker.io": {"username": "someone", "password": "dckr-SECRET-4"},
+            "registry.example:5000": {"username": "robot", "password": "SECRET-5"},
+        }
+    )
+}
+SECRETS = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:mycli/mycli/registry"
+
 CHANGED = {
     "default_image": "alpine:3.22",
     "function_architecture": "x86_64",
@@ -70,6 +80,8 @@ NAMES = {
     "Role:task-role": "{}-task-role",
     "RolePolicy:lambda": "{}-lambda",
     "RolePolicy:task-execution": "{}-task-execution",
+    "Secret:registry-docker.io": "mycli/{}/registry/docker.io",
+    "Secret:registry-registry.example:5000": "mycli/{}/registry/registry.example_5000",
     "SecurityGroup:fargate": "{}-fargate-sg",
     "Table:executions": "{}-executions",
     "TaskDefinition:template": "{}-task",
@@ -107,13 +119,14 @@ def upstream(declared: dict[str, Any], key: str) -> set[str]:
 
 def test_types(declare: Declare) -> None:
     assert Counter(key.split(":")[0] for key in declare()["resources"]) == TYPES
-    with_git = Counter(key.split(":")[0] for key in declare(**CREDENTIALS)["resources"])
-    assert with_git == {**TYPES, "Parameter": 3}
+    with_all = declare(**CREDENTIALS, **LOGINS)["resources"]
+    more = {"Parameter": 3, "Secret": 2, "SecretVersion": 2}
+    assert Counter(key.split(":")[0] for key in with_all) == {**TYPES, **more}
 
 
 @pytest.mark.parametrize("stack", ["mycli", "other-2"])
 def test_names(declare: Declare, stack: str) -> None:
-    resources = declare(stack, **CREDENTIALS)["resources"]
+    resources = declare(stack, **CREDENTIALS, **LOGINS)["resources"]
     named = {
         key: resource["inputs"].get("name") or resource["inputs"].get("family")
         for key, resource in resources.items()
@@ -125,16 +138,16 @@ def test_names(declare: Declare, stack: str) -> None:
 
 @pytest.mark.parametrize("stack", ["mycli", "other-2"])
 def test_whatever_takes_tags_says_whose_it_is(declare: Declare, stack: str) -> None:
-    resources = declare(stack, **CREDENTIALS)["resources"]
+    resources = declare(stack, **CREDENTIALS, **LOGINS)["resources"]
     for key, resource in resources.items():
         name = {"Name": NAME_TAGS[key].format(stack)} if key in NAME_TAGS else {}
         expected = {"mycli:stack": stack, **name} if resource["takes_tags"] else None
         assert resource["inputs"].get("tags") == expected, key
-    assert sum(resource["takes_tags"] for resource in resources.values()) == 21
+    assert sum(resource["takes_tags"] for resource in resources.values()) == 23
 
 
 def test_two_stacks_differ_in_every_name_and_in_nothing_else(declare: Declare) -> None:
-    one, other = (declare(stack, **CREDENTIALS) for stack in ("other-2", "yak-22"))
+    one, other = (declare(stack, **CREDENTIALS, **LOGINS) for stack in ("other-2", "yak-22"))
     for declared in (one, other):  # a hash of names: the one value that cannot be compared
         assert len(inputs(declared, "Deployment:deployment")["triggers"].pop("api")) == 64
     assert json.loads(json.dumps(one).replace("other-2", "yak-22")) == other
@@ -267,6 +280,35 @@ def test_each_given_credential_reaches_the_task_from_ssm(declare: Declare) -> No
     assert "github-token" not in policy
 
 
+def test_each_registrys_login_is_a_secret_that_only_ecs_may_read(declare: Declare) -> None:
+    declared = declare(**LOGINS)
+    secret = inputs(declared, "Secret:registry-registry.example:5000")
+    assert secret["recoveryWindowInDays"] == 0
+    version = inputs(declared, "SecretVersion:registry-registry.example:5000")
+    assert version["secretId"] == "registry-registry.example:5000-id"
+    # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/private-auth.html
+    assert json.loads(version["secretString"]) == {"username": "robot", "password": "SECRET-5"}
+    arns = {
+        "docker.io": f"{SECRETS}/docker.io-a1B2c3",
+        "registry.example:5000": f"{SECRETS}/registry.example_5000-a1B2c3",
+    }
+    variables = inputs(declared, "Function:orchestrator")["environment"]["variables"]
+    assert json.loads(variables["MYCLI_REGISTRIES"]) == arns
+    policy = json.loads(inputs(declared, "RolePolicy:task-execution")["policy"])
+    [of_secrets] = [s for s in policy["Statement"] if "secretsmanager" in s["Action"][0]]
+    assert of_secrets["Resource"] == list(arns.values())
+    assert "secretsmanager" not in inputs(declared, "RolePolicy:lambda")["policy"]
+    assert declared["outputs"]["registries"]["value"] == list(arns)
+    # A task that is started finds its registry's login.
+    assert "SecretVersion:registry-docker.io" in upstream(declared, "Function:orchestrator")
+
+
+def test_the_template_knows_of_no_registry(declare: Declare) -> None:
+    # An image elsewhere keeps its revision when a login comes or goes.
+    with_logins = container(declare(**LOGINS))
+    assert with_logins == container(declare())
+
+
 def test_config_reaches_the_task(declare: Declare) -> None:
     declared = declare(**CHANGED)
     assert container(declared)["image"] == "alpine:3.22"
@@ -308,6 +350,7 @@ def test_function_environment(declare: Declare) -> None:
         "MYCLI_TEMPLATE": "arn:aws:ecs:eu-west-1:123456789012:task-definition/mycli-task:7",
         "MYCLI_DEFAULT_IMAGE": "ubuntu:22.04",
         "MYCLI_LOG_POLL_SECONDS": "1",
+        "MYCLI_REGISTRIES": "{}",
     }
     changed = inputs(declare(**CHANGED), "Function:orchestrator")["environment"]["variables"]
     assert changed["MYCLI_DEFAULT_IMAGE"] == "alpine:3.22"
@@ -442,7 +485,7 @@ def test_order(declare: Declare, key: str, needed: set[str]) -> None:
 
 
 def test_secrets_are_secret_and_stand_nowhere_else(declare: Declare) -> None:
-    declared = declare(**CREDENTIALS)
+    declared = declare(**CREDENTIALS, **LOGINS)
     secret_inputs = {
         key: resource["secret_inputs"]
         for key, resource in declared["resources"].items()
@@ -453,12 +496,14 @@ def test_secrets_are_secret_and_stand_nowhere_else(declare: Declare) -> None:
         "Parameter:github-token": ["value"],
         "Parameter:gitlab-token": ["value"],
         "Parameter:ssh-private-key": ["value"],
+        "SecretVersion:registry-docker.io": ["secretString"],
+        "SecretVersion:registry-registry.example:5000": ["secretString"],
     }
     for key, names in secret_inputs.items():
         for name in names:
             del declared["resources"][key]["inputs"][name]
     assert declared["outputs"].pop("api_key_hash") == {"value": API_KEY_HASH, "secret": True}
-    for secret in (API_KEY_HASH, *CREDENTIALS.values()):
+    for secret in (API_KEY_HASH, *CREDENTIALS.values(), "dckr-SECRET-4", "SECRET-5"):
         assert json.dumps(secret)[1:-1] not in json.dumps(declared)
 
 
@@ -478,6 +523,7 @@ def test_outputs(declare: Declare) -> None:
         "github_host": "github.com",
         "gitlab_host": "gitlab.com",
         "git_credentials": [],
+        "registries": [],
     }
 
 
