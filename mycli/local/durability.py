@@ -28,11 +28,13 @@ _STATE = {
     # A table made anew must not get the items of its namesake, so the journal ends here too.
     "dynamodb": ["dynamodb", "ecs"],
     "ec2": ["ec2"],
+    "ecr": ["ecr"],
     "ecs": ["ecs"],
     "events": ["eventbridge"],
     "iam": ["iam"],
     "lambda": ["lambda"],
     "logs": ["cloudwatch_logs"],
+    "secretsmanager": ["secretsmanager"],
     "ssm": ["ssm"],
 }
 _READS = ("Get", "List", "Describe", "BatchGet", "Query", "Scan", "Filter", "Search", "TransactGet")

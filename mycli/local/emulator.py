@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 # What a stack of mycli is made of; the emulator answers nothing else.
-SERVICES = "apigateway,dynamodb,ec2,ecs,events,iam,lambda,logs,ssm,sts,tagging"
+SERVICES = "apigateway,dynamodb,ec2,ecr,ecs,events,iam,lambda,logs,secretsmanager,ssm,sts,tagging"
 
 
 def configure(account_id: str, region: str, port: int, state: Path, scratch: Path) -> None:

@@ -116,7 +116,7 @@ def role_may(role_arn: str, action: str, resource_arn: str) -> bool:
 
 
 def _mend_permissions() -> None:
-    """Judge ECS's and Logs' calls by the resources and keys that AWS's reference lists for them.
+    """Judge calls of ECR, ECS and Logs by the resources and keys that AWS's reference lists.
 
     The emulator takes the cluster for the resource of every ECS call that names one, and the group
     for that of a log stream's; it knows neither `ecs:cluster` nor that a role in a call must be
@@ -141,6 +141,14 @@ def _mend_permissions() -> None:
         _, region, account_id = rest
         if service == "logs" and action in ("GetLogEvents", "PutLogEvents"):
             return f"{found}:log-stream:{_parsed(body).get('logStreamName', '')}"
+        if service == "ecr":
+            request, prefix = _parsed(body), f"arn:aws:ecr:{region}:{account_id}:repository/"
+            resource, *others = _ecr_resources(action, request, str(found), prefix)
+            needed = [(f"ecr:{action}", other) for other in others]
+            if action == "CreateRepository" and request.get("tags"):
+                needed.append(("ecr:TagResource", resource))
+            _also_needed.set(tuple((*need, {}) for need in needed))
+            return resource
         if service != "ecs":
             return str(found)
         request = _parsed(body)
@@ -160,7 +168,7 @@ def _mend_permissions() -> None:
         access_key_id: str, iam_action: str, service: str, region: str, **rest: Any
     ) -> Any:
         denied = enforce(access_key_id, iam_action, service, region, **rest)
-        for action, resource, context in _also_needed.get() if service == "ecs" else ():
+        for action, resource, context in _also_needed.get() if service in ("ecr", "ecs") else ():
             denied = denied or enforce(
                 access_key_id,
                 action,
@@ -209,6 +217,15 @@ _LISTED = {
     "DescribeTasks": "tasks",
     "DescribeClusters": "clusters",
 }
+
+
+def _ecr_resources(action: str, request: dict[str, Any], found: str, prefix: str) -> list[str]:
+    """The emulator knows a repository by the one name in a call; not one of several, or its ARN."""
+    if action in ("TagResource", "UntagResource", "ListTagsForResource"):
+        return [str(request.get("resourceArn", "*"))]
+    if action == "DescribeRepositories":
+        return [prefix + str(name) for name in request.get("repositoryNames") or ()] or ["*"]
+    return [found]
 
 
 def _arn(named: object, prefix: str) -> str:

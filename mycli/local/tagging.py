@@ -1,7 +1,7 @@
 """The tagging API of this account, by which destroy looks for what was left behind.
 
-The emulator's does not know networks, log groups, parameters and APIs, as AWS's does; nor roles,
-which AWS's does not know either, but which must not be overlooked here.
+The emulator's does not know networks, log groups, parameters, secrets and APIs, as AWS's does; nor
+roles, which AWS's does not know either, but which must not be overlooked here.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ def mend() -> None:
         "ec2": _networks,
         "iam": tagging._collect_iam,
         "logs": _log_groups,
+        "secretsmanager": tagging._collect_secretsmanager,
         "ssm": tagging._collect_ssm,
     }
 
