@@ -2,41 +2,55 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import typer
+from click.utils import make_default_short_help
 from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
 from mycli import __version__, output
 from mycli.commands import WANTS_JSON
-from mycli.commands.cleanup_task_definitions import cleanup_task_definitions
-from mycli.commands.completion import completion
-from mycli.commands.configure import configure
-from mycli.commands.credentials import app as credentials
-from mycli.commands.destroy import destroy
-from mycli.commands.doctor import doctor
-from mycli.commands.exec_ import ExecCommand, exec_
-from mycli.commands.init import init
-from mycli.commands.init_project import init_project
-from mycli.commands.list_ import list_
-from mycli.commands.list_images import list_images
-from mycli.commands.list_task_definitions import list_task_definitions
-from mycli.commands.local import app as local
-from mycli.commands.logs import logs
-from mycli.commands.register_image import register_image
-from mycli.commands.status import status
-from mycli.commands.stop import stop
-from mycli.commands.unregister_image import unregister_image
-from mycli.commands.update_function import update_function
 from mycli.errors import MycliError, UsageError
 
+if TYPE_CHECKING:
+    from types import ModuleType
+
 DEBUG = "mycli.debug"
+
+# In the order of `mycli --help`, each with its file in mycli/commands/ where that has another name.
+# Only the verb that is asked for is made: all of them take longer than the rest of a start.
+VERBS = {
+    "init": "",
+    "exec": "exec_",
+    "status": "",
+    "logs": "",
+    "stop": "",
+    "list": "list_",
+    "list-images": "",
+    "register-image": "",
+    "unregister-image": "",
+    "list-task-definitions": "",
+    "task-definitions": "list_task_definitions",
+    "cleanup-task-definitions": "",
+    "configure": "",
+    "doctor": "",
+    "init-project": "",
+    "update-function": "",
+    "destroy": "",
+    "completion": "",
+    "credentials": "",
+    "local": "",
+}
+HIDDEN = {"task-definitions"}
 
 
 class Root(TyperGroup):
@@ -48,16 +62,24 @@ class Root(TyperGroup):
         except BrokenPipeError:  # of --help: click itself would end with 1
             raise typer.Exit(_unread()) from None
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*VERBS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in VERBS and cmd_name not in self.commands:
+            self.commands[cmd_name] = _make(cmd_name)
+        return self.commands.get(cmd_name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args[0] not in VERBS:  # click names the nearest of those that are made
+            for verb in VERBS:
+                self.get_command(ctx, verb)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """As click does it, but a line that is too long goes on in the next, and is not cut."""
-        verbs = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
-        rows = [
-            (name, verb.get_short_help_str(limit=200))
-            for name, verb in verbs
-            if verb and not verb.hidden
-        ]
         with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            formatter.write_dl([(verb, _summary(verb)) for verb in VERBS if verb not in HIDDEN])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -72,6 +94,35 @@ class Root(TyperGroup):
             told = error if isinstance(error, MycliError) else _unexpected(error)
             output.error(told.message, told.hint, as_json=ctx.meta.get(WANTS_JSON, False))
             raise typer.Exit(told.exit_code) from None
+
+
+def _module(verb: str) -> ModuleType:
+    """The verb's file: in it is a function of its name, or `app` where it has verbs of its own."""
+    return import_module(f"mycli.commands.{VERBS[verb] or verb.replace('-', '_')}")
+
+
+def _make(verb: str) -> click.Command:
+    module = _module(verb)
+    if hasattr(module, "app"):
+        made: click.Command = get_group(module.app)
+        made.name = verb
+    else:
+        only = typer.Typer(rich_markup_mode=None, add_completion=False)
+        only.command(verb, cls=getattr(module, "Command", None))(_function(module))
+        made = get_command(only)
+    made.hidden = verb in HIDDEN
+    return made
+
+
+def _function(module: ModuleType) -> Any:
+    return getattr(module, module.__name__.rpartition(".")[2])
+
+
+def _summary(verb: str) -> str:
+    """The first sentence of the verb's help, for which it need not be made."""
+    module = _module(verb)
+    told = module.app.info.help if hasattr(module, "app") else inspect.getdoc(_function(module))
+    return make_default_short_help(told or "", max_length=200)
 
 
 def _unexpected(error: Exception) -> MycliError:
@@ -131,28 +182,6 @@ def root(
     cd some-git-repository; mycli exec -f "make test"
     """
     ctx.meta[DEBUG] = debug
-
-
-app.command("init")(init)
-app.command("exec", cls=ExecCommand, context_settings={"allow_interspersed_args": False})(exec_)
-app.command("status")(status)
-app.command("logs")(logs)
-app.command("stop")(stop)
-app.command("list")(list_)
-app.command("list-images")(list_images)
-app.command("register-image")(register_image)
-app.command("unregister-image")(unregister_image)
-app.command("list-task-definitions")(list_task_definitions)
-app.command("task-definitions", hidden=True)(list_task_definitions)
-app.command("cleanup-task-definitions")(cleanup_task_definitions)
-app.command("configure")(configure)
-app.command("doctor")(doctor)
-app.command("init-project")(init_project)
-app.add_typer(credentials, name="credentials")
-app.command("update-function")(update_function)
-app.add_typer(local, name="local")
-app.command("destroy")(destroy)
-app.command("completion")(completion)
 
 
 def main() -> None:

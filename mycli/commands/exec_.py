@@ -86,14 +86,14 @@ def exec_(
     if skip_git and repo:
         raise UsageError("--repo and --skip-git exclude each other")
     _refuse_flags_behind(ctx, command)
-    from mycli import project, terminal
+    from mycli import project, project_file, terminal
 
     given = {
         "repo": repo,
         "branch": branch,
         "image": image,
         "env": _variables(env or []),
-        "timeout": None if timeout is None else project.seconds("--timeout", timeout),
+        "timeout": None if timeout is None else project_file.seconds("--timeout", timeout),
         "workdir": workdir,
         "cpu": cpu,
         "memory": memory,
@@ -113,8 +113,10 @@ def exec_(
         output.json_document(document)
 
 
-class ExecCommand(TyperCommand):
-    """Notes whether `--` was given: the parser drops it."""
+class Command(TyperCommand):
+    """Its flags end where the command begins. Notes whether `--` was given: the parser drops it."""
+
+    allow_interspersed_args = False
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[EXACT] = "--" in args
