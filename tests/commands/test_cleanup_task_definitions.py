@@ -101,7 +101,9 @@ def test_a_dry_run_shows_and_removes_nothing(configured: FakeEndpoint, mycli: My
         ["mycli-task-old", "1"],
         ["mycli-task-old", "2"],
     ]
-    assert ran.err.endswith("✓ Would remove 2 task definitions, unless in use by then; 22 would be left\n")
+    assert ran.err.endswith(
+        "✓ Would remove 2 task definitions, unless in use by then; 22 would be left\n"
+    )
     document = json.loads(mycli("cleanup-task-definitions", "--dry-run", "--json").out)
     assert [item["revision"] for item in document["chosen"]] == [*range(1, 24)]
     assert (document["dry_run"], document["removed"], document["left"]) == (True, [], 1)
