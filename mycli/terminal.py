@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 import os
 import time
+from typing import TYPE_CHECKING
 
 from mycli import output
 from mycli.errors import MycliError
-from mycli.execution import Execution
-from mycli.project import Settings
 from orchestrator import wire
+
+if TYPE_CHECKING:
+    from mycli.execution import Execution
+    from mycli.project import Settings
 
 SECOND_CTRL_C_SECONDS = 2.0
 DETACHED_EXIT_CODE = 130  # as a shell has it for SIGINT
