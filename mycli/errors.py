@@ -8,9 +8,10 @@ MycliError
  │    │                        (2 for 400 and 413: a request that cannot be, or is too large)
  │    ├── Unauthorized           401
  │    ├── ExecutionNotFound      404
- │    ├── ImageNotFound          404: no image has this name
+ │    ├── ImageNotFound          404: no image has this name, or this tag
  │    └── Throttled              429
  ├── ExecutionFailed        125  an execution ended without an exit code
+ ├── BuildError             125  an image could not be built, pushed or tagged
  ├── StackError             125  a stack could not be made, changed or destroyed
  │    ├── AwsCredentialsError    no AWS credentials, or AWS does not take them (any more)
  │    ├── EngineError            the Pulumi engine cannot be had, or does not work
@@ -88,6 +89,10 @@ class Throttled(ApiError):
 
 
 class ExecutionFailed(MycliError):
+    pass
+
+
+class BuildError(MycliError):
     pass
 
 

@@ -6,48 +6,35 @@ where that is used, the branch of the checkout.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import difflib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mycli.building.services import Service
 from mycli.checkout import Checkout, read_checkout, same_repository
-from mycli.config import line_of, read_yaml, refuse_unknown_keys
-from mycli.errors import ConfigError, UsageError
+from mycli.errors import UsageError
+from mycli.project_file import FILE_NAME, find_file, read_file, seconds
 from orchestrator import wire
-
-FILE_NAME = ".mycli.yaml"
-
-_KINDS: Mapping[str, tuple[type, str]] = {
-    "repo": (str, "text"),
-    "branch": (str, "text"),
-    "image": (str, "text"),
-    "env": (dict, "a mapping of names to text"),
-    "timeout": (int, "seconds, or a time such as 90s, 5m or 2h"),
-    "workdir": (str, "text"),
-    "cpu": (int, "a whole number of vCPU units (1024 = one)"),
-    "memory": (int, "a whole number of MB"),
-    "arch": (str, " or ".join(wire.ARCHITECTURES)),
-    "skip_git": (bool, "true or false"),
-}
-_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What to run, and where each value came from: "MYCLI_IMAGE", ".mycli.yaml", "git".
 
-    None means that the stack's default is used; a value from a flag has no source. warnings are
-    sentences for the user.
+    None means that the stack's default is used; a value from a flag has no source. service: the one
+    whose image is to be built and used; then there is no image. warnings are sentences for the
+    user.
     """
 
     repo: str | None = None
     branch: str | None = None
     image: str | None = None
+    service: Service | None = None
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: int = wire.DEFAULT_TIMEOUT_SECONDS
     workdir: str | None = None
@@ -75,9 +62,15 @@ def resolve(flags: Mapping[str, Any], folder: Path, *, is_local: bool) -> Settin
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for source, layer in reversed(layers):
+        _refuse_both(source, layer)
+        if layer.keys() & {"image", "service"}:  # one goes before the other by where it stands
+            values |= {"image": None, "service": None}
         for name, value in layer.items():
             values[name] = {**values.get("env", {}), **value} if name == "env" else value
             sources[name] = f"{source}{name.upper()}" if source == "MYCLI_" else source
+    services = values.pop("services", {})
+    if values.get("image") is None:
+        values["service"] = _service(values.get("service"), services, file)
     settings = Settings(**values, file=file, sources=sources)
     for name in settings.env:
         if not (name.isascii() and name.isidentifier()):
@@ -88,6 +81,44 @@ def resolve(flags: Mapping[str, Any], folder: Path, *, is_local: bool) -> Settin
     if settings.skip_git:
         return dataclasses.replace(settings, repo=None, branch=None)
     return _with_repository(settings, folder, is_local)
+
+
+def _refuse_both(source: str, layer: Mapping[str, Any]) -> None:
+    if "image" in layer and "service" in layer:
+        image, service = (
+            f"MYCLI_{name}" if source else f"--{name.lower()}" for name in ("IMAGE", "SERVICE")
+        )
+        raise UsageError(f"{image} and {service} exclude each other", "a service has its own image")
+
+
+def _service(
+    name: str | None, services: Mapping[str, Service], file: Path | None
+) -> Service | None:
+    known = ", ".join(services)
+    if name is None:
+        if not services:
+            return None
+        raise UsageError(
+            f"which image? {FILE_NAME} has services: {known}",
+            "choose one with --service NAME, or another image with --image",
+        )
+    return chosen([name], services, file)[0]
+
+
+def chosen(
+    names: Sequence[str], services: Mapping[str, Service], file: Path | None
+) -> list[Service]:
+    """The services of these names. Raises UsageError."""
+    if not services:
+        why = f"{file} has neither build nor services" if file else f"there is no {FILE_NAME} here"
+        hint = "`mycli init-project` writes a file that shows how"
+        raise UsageError(f"there is no image to build: {why}", hint)
+    for name in names:
+        if name not in services:
+            near = difflib.get_close_matches(name, services, n=1)
+            hint = f"did you mean {near[0]}?" if near else "there is: " + ", ".join(services)
+            raise UsageError(f"{file} has no service {name!r}", hint)
+    return [services[name] for name in names]
 
 
 def _with_repository(settings: Settings, folder: Path, is_local: bool) -> Settings:
@@ -182,6 +213,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         "repo": _text,
         "branch": _text,
         "image": _text,
+        "service": _text,
         "timeout": seconds,
         "workdir": _text,
         "cpu": _whole,
@@ -203,65 +235,8 @@ def _whole(name: str, text: str) -> int:
     return int(text)
 
 
-def seconds(name: str, text: str) -> int:
-    """The seconds in `90`, `90s`, `5m`, `2h` or `1d`. Raises UsageError, which has this name."""
-    found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
-    if not found:
-        raise UsageError(f"{name} is {text!r}", f"{name} must be {_KINDS['timeout'][1]}")
-    return int(found[1]) * _UNIT_SECONDS[found[2]]
-
-
 def _boolean(name: str, text: str) -> bool:
     known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
     if text.lower() not in known:
         raise UsageError(f"{name} is {text!r}", f"{name} must be true or false")
     return known[text.lower()]
-
-
-def find_file(folder: Path) -> Path | None:
-    """The nearest .mycli.yaml, looked for upwards as far as the root of the repository."""
-    folder = folder.resolve()
-    looked_in = [folder]
-    for above in (folder, *folder.parents):
-        if (above / ".git").exists():
-            looked_in = [folder, *(p for p in folder.parents if p.is_relative_to(above))]
-            break
-    return next((p / FILE_NAME for p in looked_in if (p / FILE_NAME).is_file()), None)
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """The values in a .mycli.yaml; a key without a value counts as absent. Raises ConfigError."""
-    document = read_yaml(path)
-    for key in document:
-        refuse_unknown_keys(f"{path}:{line_of(path, str(key))}", [key], _KINDS)
-    values = {key: value for key, value in document.items() if value is not None}
-    if isinstance(time := values.get("timeout"), str):
-        with contextlib.suppress(UsageError):  # what is no time is told below, with its line
-            values["timeout"] = seconds("timeout", time)
-    for key, value in values.items():
-        kind, allowed = _KINDS[key]
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            quote = "; write it in quotes" if kind is str else ""
-            where = f"{path}:{line_of(path, key)}"
-            told = "none" if key == "env" else _as_written(value)  # no value of a variable
-            raise ConfigError(f"{where}: {key} is {told}", f"it must be {allowed}{quote}")
-    for name, value in values.get("env", {}).items():
-        if not isinstance(name, str):  # YAML takes a bare YES or ON for a boolean
-            what = f"{path}:{line_of(path, 'env')}: env: the name {_as_written(name)} is not text"
-            raise ConfigError(what, "write the name in quotes")
-        if not isinstance(value, str):
-            line = line_of(path, "env", name)
-            # What else stands there, a number for one, may be secret, and errors end up in logs.
-            is_told = isinstance(value, bool | None)
-            quoted = "" if value is None else _as_written(value) if is_told else "..."
-            what = f"{_as_written(value)}, not text" if is_told else "not text"
-            raise ConfigError(
-                f"{path}:{line}: env: {name} is {what}",
-                f'write the value in quotes: {name}: "{quoted}"',
-            )
-    return values
-
-
-def _as_written(value: object) -> str:
-    words = {True: "true", False: "false", None: "empty"}
-    return words[value] if isinstance(value, bool | None) else str(value)

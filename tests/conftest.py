@@ -17,7 +17,7 @@ from tests.fake_endpoint import FakeEndpoint
 pytest_plugins = ("tests.bcrypt_wheel", "tests.git_server", "tests.task_script")
 
 _SETTINGS = ("API_ENDPOINT", "API_KEY", "PROFILE", "DEBUG", "REPO", "BRANCH", "IMAGE", "TIMEOUT")
-_MORE_SETTINGS = ("WORKDIR", "CPU", "MEMORY", "ARCH", "SKIP_GIT")
+_MORE_SETTINGS = ("WORKDIR", "CPU", "MEMORY", "ARCH", "SKIP_GIT", "SERVICE", "BUILDER")
 
 
 # A script that runs the tests in its background ignores these for them, and so for what they start.
@@ -30,6 +30,7 @@ for ignored in (signal.SIGHUP, signal.SIGQUIT):
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in (*_SETTINGS, *_MORE_SETTINGS):
         monkeypatch.delenv(f"MYCLI_{name}", raising=False)
+    monkeypatch.delenv("IMAGE_TAG", raising=False)
     monkeypatch.setenv("MYCLI_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 

@@ -11,7 +11,8 @@ import pytest
 
 from mycli import ConfigError, UsageError
 from mycli.checkout import same_repository
-from mycli.project import Settings, find_file, repo_address, resolve, shareable_repository
+from mycli.project import Settings, repo_address, resolve, shareable_repository
+from mycli.project_file import find_file
 
 URL = "https://github.com/user/infra"
 

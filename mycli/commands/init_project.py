@@ -58,9 +58,9 @@ def init_project(
     mycli init-project
     mycli init-project --image hashicorp/terraform:1.6
     """
-    from mycli import project
+    from mycli import project, project_file
 
-    path = Path.cwd() / project.FILE_NAME
+    path = Path.cwd() / project_file.FILE_NAME
     if path.exists() and not force:
         raise UsageError(f"{path} is there already", "--force replaces it")
     address = project.shareable_repository(repo, path.parent)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mycli import project
+from mycli import project_file
 from tests.conftest import Mycli
 
 URL = "https://github.com/user/infra"
@@ -31,7 +31,7 @@ def test_it_names_the_repository_and_explains_the_rest(mycli: Mycli) -> None:
     assert f"\nrepo: {URL}\n" in text
     for key in ("branch", "image", "env", "timeout", "workdir", "cpu", "memory", "arch"):
         assert f"\n# {key}:" in text
-    assert project.read_file(here()) == {"repo": URL}
+    assert project_file.read_file(here()) == {"repo": URL}
 
 
 def test_every_line_that_is_a_comment_can_be_used(mycli: Mycli) -> None:
@@ -41,7 +41,7 @@ def test_every_line_that_is_a_comment_can_be_used(mycli: Mycli) -> None:
         line[2:] for line in lines if line[:2] == "# " and (":" in line[:22] or line[2:4] == "  ")
     ]
     here().write_text("\n".join(used))
-    found = project.read_file(here())
+    found = project_file.read_file(here())
     assert set(found) == {
         "repo",
         "branch",
@@ -68,7 +68,7 @@ def test_flags(mycli: Mycli) -> None:
     assert ran.code == 0
     document = json.loads(ran.out)
     assert document == {"path": str(here()), "repo": "git@host:x", "image": "a: #b"}
-    assert project.read_file(here()) == {"repo": "git@host:x", "image": "a: #b"}
+    assert project_file.read_file(here()) == {"repo": "git@host:x", "image": "a: #b"}
 
 
 def test_a_file_that_is_there_is_kept(mycli: Mycli) -> None:
