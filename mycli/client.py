@@ -15,10 +15,11 @@ wrong raises a MycliError with a `message` and a `hint`.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import dataclasses
 import secrets
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -217,8 +218,8 @@ class Client:
         memory: int | None = None,
         arch: str | None = None,
         shell: str | None = None,
-    ) -> wire.NamedImage:
-        """Let `image=name` mean this image from now on, whatever the name meant before.
+    ) -> wire.RegisterImageResponse:
+        """Let `image=name` mean this image from now on; `replaced` is what it meant before.
 
         cpu, memory, arch: for executions that do not say them. shell: the absolute path of what
         takes `-c SCRIPT`, where the image has no /bin/sh.
@@ -227,13 +228,37 @@ class Client:
             request = wire.RegisterImageRequest(
                 name=name, image=image, cpu=cpu, memory=memory, arch=arch, shell=shell
             )
-        return self._endpoint.send(request, wire.RegisterImageResponse).image
+        return self._endpoint.send(request, wire.RegisterImageResponse)
 
     def unregister_image(self, name: str) -> None:
         """Take the name away; the image and its task definitions stay. Raises ImageNotFound."""
         with checked():
             request = wire.UnregisterImageRequest(name=name)
-        try:
+        with _images():
             self._endpoint.send(request, wire.UnregisterImageResponse)
-        except ExecutionNotFound as error:
-            raise ImageNotFound(error.status, error.message, error.hint) from None
+
+    def find_built_image(self, repository: str, tag: str) -> wire.FindBuiltImageResponse:
+        """The image of this tag in the stack's own repository. Raises ImageNotFound."""
+        with checked():
+            request = wire.FindBuiltImageRequest(repository=repository, tag=tag)
+        with _images():
+            return self._endpoint.send(request, wire.FindBuiltImageResponse)
+
+    def authorize_push(self, repository: str) -> wire.AuthorizePushResponse:
+        """Leave to push to the stack's repository of this name, which is made if need be.
+
+        The password is worth as much as the API key, until `expires_at`: for a push to, or a pull
+        from, any repository of the stack.
+        """
+        with checked():
+            request = wire.AuthorizePushRequest(repository=repository)
+        return self._endpoint.send(request, wire.AuthorizePushResponse)
+
+
+@contextlib.contextmanager
+def _images() -> Generator[None]:
+    """What is not found here is an image."""
+    try:
+        yield
+    except ExecutionNotFound as error:
+        raise ImageNotFound(error.status, error.message, error.hint) from None

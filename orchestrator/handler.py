@@ -24,6 +24,7 @@ from orchestrator import (
     logs,
     refusals,
     removal,
+    repositories,
     revisions,
 )
 from orchestrator.settings import Runtime, log, make_runtime, read_settings
@@ -45,6 +46,8 @@ ROUTES: Mapping[str, Callable[[Runtime, Any], Response]] = {
     "register_image": images.register,
     "unregister_image": images.unregister,
     "list_images": images.page,
+    "find_built_image": repositories.find,
+    "authorize_push": repositories.authorize_push,
 }
 
 

@@ -72,8 +72,8 @@ def find(runtime: Runtime, name: str) -> NamedImage | None:
 def register(runtime: Runtime, request: RegisterImageRequest) -> RegisterImageResponse:
     """Give an image a name; what the name meant before is replaced whole."""
     image = NamedImage(
-        name=request.name or "",
-        image=request.image or "",
+        name=request.name,
+        image=request.image,
         cpu=request.cpu,
         memory=request.memory,
         arch=request.arch,
@@ -81,14 +81,17 @@ def register(runtime: Runtime, request: RegisterImageRequest) -> RegisterImageRe
         registered_at=records.iso(runtime.now()),
     )
     item = records.to_item(image.to_json() | {"month": _GROUP})
-    runtime.dynamodb.put_item(TableName=runtime.settings.table, Item=item | _key(image.name))
-    return RegisterImageResponse(image=image)
+    put = runtime.dynamodb.put_item(
+        TableName=runtime.settings.table, Item=item | _key(image.name), ReturnValues="ALL_OLD"
+    )
+    replaced = _to_named_image(put["Attributes"]) if "Attributes" in put else None
+    return RegisterImageResponse(image=image, replaced=replaced)
 
 
 def unregister(runtime: Runtime, request: UnregisterImageRequest) -> UnregisterImageResponse:
     """Raises WireError (404) where there is no such name."""
     gone = runtime.dynamodb.delete_item(
-        TableName=runtime.settings.table, Key=_key(request.name or ""), ReturnValues="ALL_OLD"
+        TableName=runtime.settings.table, Key=_key(request.name), ReturnValues="ALL_OLD"
     )
     if "Attributes" not in gone:
         raise WireError(404, f"there is no image named {request.name}", "`list-images` shows them")

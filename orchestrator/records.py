@@ -118,9 +118,7 @@ def create(
                 False
             ] * 2
             if closing:
-                raise WireError(
-                    409, "this stack is being destroyed", "it takes no new executions"
-                ) from None
+                raise being_destroyed() from None
             if any(repeated):
                 return None, from_item(reasons[2]["Item"])
             if not taken:
@@ -163,6 +161,18 @@ def _new_items(
 
 def _condition_failed(reason: Mapping[str, Any]) -> bool:
     return reason.get("Code") == "ConditionalCheckFailed"
+
+
+def being_destroyed() -> WireError:
+    """What refuses whatever a destroy under way would leave behind."""
+    return WireError(409, "this stack is being destroyed", "nothing new can be made in it")
+
+
+def is_closing(runtime: Runtime) -> bool:
+    found = runtime.dynamodb.get_item(
+        TableName=runtime.settings.table, Key=key_of("closing"), ConsistentRead=True
+    )
+    return "Item" in found
 
 
 def read(runtime: Runtime, execution_id: str) -> Record | None:

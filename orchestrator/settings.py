@@ -51,6 +51,7 @@ class Runtime:
     dynamodb: Any
     ecs: Any
     logs: Any
+    ecr: Any
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     random_hex: Callable[[int], str] = secrets.token_hex
@@ -82,6 +83,7 @@ def make_runtime(settings: Settings) -> Runtime:
         dynamodb=boto3.client("dynamodb", config=CLIENT_CONFIG),
         ecs=boto3.client("ecs", config=CLIENT_CONFIG),
         logs=boto3.client("logs", config=CLIENT_CONFIG),
+        ecr=boto3.client("ecr", config=CLIENT_CONFIG),
     )
 
 

@@ -21,6 +21,8 @@ KEY = "sk_live_" + "0123456789abcdef" * 4
 ID = "67a1a8f4a3b5"
 ARN = "arn:aws:ecs:us-east-1:123456789012:task/mycli-cluster/0123456789abcdef0123456789abcdef"
 AT = "2026-01-31T12:00:00.123Z"
+REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+PUSH_PASSWORD = "a-password-of-the-registry"
 
 STARTED: Mapping[str, Any] = {
     "execution_id": ID,
@@ -169,6 +171,29 @@ class FakeEndpoint:
         self.runs("list_task_definitions", listed)
         self.runs("remove_task_definitions", removed)
         return left
+
+    def has_registry(self, host: str = REGISTRY) -> dict[str, str]:
+        """Find built images, and give leave to push; returns what is there, for a test to fill:
+        `name:tag` -> digest.
+        """
+        images: dict[str, str] = {}
+
+        def found(request: Mapping[str, Any]) -> Answer:
+            name = f"{request['repository']}:{request['tag']}"
+            if name not in images:
+                hint = "`mycli build --push` builds it and pushes it"
+                return Answer({"error": f"there is no image mycli/{name}", "hint": hint}, 404)
+            image = {"image": f"{host}/mycli/{name}", "digest": images[name], "pushed_at": AT}
+            return Answer(image)
+
+        def authorized(request: Mapping[str, Any]) -> Answer:
+            uri = f"{host}/mycli/{request['repository']}"
+            login = {"username": "AWS", "password": PUSH_PASSWORD, "expires_at": AT}
+            return Answer({"repository_uri": uri, **login})
+
+        self.runs("find_built_image", found)
+        self.runs("authorize_push", authorized)
+        return images
 
     def answer(self, body: Mapping[str, Any]) -> Answer:
         script = self._scripts.get(str(body.get("action")))

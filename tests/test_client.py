@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 import mycli
-from mycli import Client, ConfigError, ExecutionNotFound, ImageNotFound, UsageError
+from mycli import ApiError, Client, ConfigError, ExecutionNotFound, ImageNotFound, UsageError
 from mycli.config import save_profile
 from tests.fake_endpoint import (
     ID,
     KEY,
+    PUSH_PASSWORD,
+    REGISTRY,
     STARTED,
     STATUS,
     Answer,
@@ -189,9 +191,11 @@ def test_task_definitions(endpoint: FakeEndpoint, client: Client) -> None:
 def test_images(endpoint: FakeEndpoint, client: Client) -> None:
     named = {"name": "build", "image": "python:3.13", "cpu": 512, "memory": 1024}
     endpoint.says("register_image", {"image": named})
-    made = client.register_image(
+    answer = client.register_image(
         "build", "python:3.13", cpu=512, memory=1024, arch="arm64", shell="/bin/bash"
     )
+    made = answer.image
+    assert answer.replaced is None, "an older function does not say"
     assert (made.name, made.image, made.cpu) == ("build", "python:3.13", 512)
     [asked] = endpoint.asked("register_image")
     assert (asked["arch"], asked["shell"]) == ("arm64", "/bin/bash")
@@ -207,6 +211,31 @@ def test_images(endpoint: FakeEndpoint, client: Client) -> None:
         client.unregister_image("build")
     with pytest.raises(UsageError, match="name"):
         client.register_image("Not/A-Name", "python:3.13")
+
+
+def test_built_images(endpoint: FakeEndpoint, client: Client) -> None:
+    endpoint.has_registry()["api:1.0"] = "sha256:0"
+    found = client.find_built_image("api", "1.0")
+    assert (found.image, found.digest) == (f"{REGISTRY}/mycli/api:1.0", "sha256:0")
+    with pytest.raises(ImageNotFound, match=r"api:1\.1") as missing:
+        client.find_built_image("api", "1.1")
+    assert missing.value.hint
+    for repository, tag in (("Api", "1.0"), ("api", "-1")):
+        with pytest.raises(UsageError):
+            client.find_built_image(repository, tag)
+
+
+def test_leave_to_push(endpoint: FakeEndpoint, client: Client) -> None:
+    endpoint.has_registry()
+    granted = client.authorize_push("api")
+    assert granted.repository_uri == f"{REGISTRY}/mycli/api"
+    assert (granted.username, granted.password) == ("AWS", PUSH_PASSWORD)
+    assert PUSH_PASSWORD not in repr(granted)
+    with pytest.raises(UsageError, match="repository"):
+        client.authorize_push("team/api")
+    endpoint.says("authorize_push", Answer({"error": "not this stack's"}, status=409))
+    with pytest.raises(ApiError, match="not this stack's"):
+        client.authorize_push("api")
 
 
 def test_by_name(endpoint: FakeEndpoint, client: Client) -> None:

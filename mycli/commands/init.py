@@ -214,7 +214,7 @@ def _register(images: Sequence[RegisterImageRequest], profile_name: str) -> list
     if not images:
         return []
     with connect(profile_name) as client:
-        return [client.register_image(str(given.name), str(given.image)) for given in images]
+        return [client.register_image(given.name, given.image).image for given in images]
 
 
 def _ask_for_images() -> list[RegisterImageRequest]:

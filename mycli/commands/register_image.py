@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mycli import output
 from mycli.commands import Json, Profile, connect
+
+if TYPE_CHECKING:
+    from orchestrator.wire import NamedImage
 
 
 def register_image(
@@ -39,12 +42,13 @@ def register_image(
     mycli register-image build python:3.13 --cpu 1024 --memory 2048 --arch arm64
     """
     with connect(profile) as client:
-        found = client.register_image(
+        answer = client.register_image(
             name, image, cpu=cpu, memory=memory, arch=arch, shell=entrypoint
         )
     if as_json:
-        output.json_document({"image": dataclasses.asdict(found)})
+        output.json_document(dataclasses.asdict(answer))
         return
+    found = answer.image
     output.done(f"`--image {found.name}` now means {found.image}")
     output.fields(
         {
@@ -56,4 +60,17 @@ def register_image(
             "Shell": found.shell,
         }
     )
+    if answer.replaced:
+        output.story(f"  it replaces {_summary(answer.replaced)}")
     output.story(f"  an image that is really called {found.name} is `--image {found.name}:latest`")
+
+
+def _summary(image: NamedImage) -> str:
+    more = {
+        "cpu": image.cpu,
+        "memory": image.memory,
+        "arch": image.arch,
+        "entrypoint": image.shell,
+    }
+    told = [f"{name} {value}" for name, value in more.items() if value is not None]
+    return ", ".join([image.image, *told])

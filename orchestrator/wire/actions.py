@@ -12,6 +12,7 @@ from orchestrator.wire.images import (
     UnregisterImageRequest,
 )
 from orchestrator.wire.messages import Request, WireError, invalid, json_type
+from orchestrator.wire.repositories import AuthorizePushRequest, FindBuiltImageRequest
 from orchestrator.wire.starting import ExecRequest
 from orchestrator.wire.task_definitions import (
     ListTaskDefinitionsRequest,
@@ -31,6 +32,8 @@ REQUESTS: Mapping[str, type[Request]] = {
         RegisterImageRequest,
         UnregisterImageRequest,
         ListImagesRequest,
+        FindBuiltImageRequest,
+        AuthorizePushRequest,
     )
 }
 

@@ -63,13 +63,19 @@ def is_token(name: str, value: object) -> str:
     return text
 
 
-def checked(check: Callable[[str, object], object], default: Any = None) -> Any:
-    return field(default=default, metadata={"check": check})
+def checked(
+    check: Callable[[str, object], object], default: Any = None, *, required: str = ""
+) -> Any:
+    """A request's field. required: what is allowed, where the field must be given."""
+    return field(default=default, metadata={"check": check, "required": required})
 
 
 def whole(low: int, high: int, default: int | None = None) -> Any:
     return checked(lambda name, value: is_whole(name, value, low, high), default)
 
 
-def text(pattern: re.Pattern[str], allowed: str) -> Any:
-    return checked(lambda name, value: matches(name, value, pattern, allowed))
+def text(pattern: re.Pattern[str], allowed: str, *, required: bool = False) -> Any:
+    def check(name: str, value: object) -> str:
+        return matches(name, value, pattern, allowed)
+
+    return checked(check, required=allowed if required else "")

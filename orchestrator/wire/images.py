@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from orchestrator.wire.checks import checked, is_token, text, whole
-from orchestrator.wire.messages import Request, Response, invalid
+from orchestrator.wire.messages import Request, Response
 from orchestrator.wire.sizes import check_fargate_size, is_arch
 
 DEFAULT_IMAGE = "ubuntu:22.04"
@@ -27,8 +27,8 @@ class RegisterImageRequest(Request):
     """
 
     action: ClassVar[str] = "register_image"
-    name: str | None = text(IMAGE_NAME, _IMAGE_NAME_ALLOWED)
-    image: str | None = text(IMAGE, "an image such as hashicorp/terraform:1.6")
+    name: str = text(IMAGE_NAME, _IMAGE_NAME_ALLOWED, required=True)
+    image: str = text(IMAGE, "an image such as hashicorp/terraform:1.6", required=True)
     cpu: int | None = whole(256, 16384)
     memory: int | None = whole(512, 122880)
     arch: str | None = checked(is_arch)
@@ -36,22 +36,13 @@ class RegisterImageRequest(Request):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.name is None:
-            raise invalid("name", "is missing", _IMAGE_NAME_ALLOWED)
-        if self.image is None:
-            raise invalid("image", "is missing", "an image such as hashicorp/terraform:1.6")
         check_fargate_size(self.cpu, self.memory)
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnregisterImageRequest(Request):
     action: ClassVar[str] = "unregister_image"
-    name: str | None = text(IMAGE_NAME, _IMAGE_NAME_ALLOWED)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.name is None:
-            raise invalid("name", "is missing", _IMAGE_NAME_ALLOWED)
+    name: str = text(IMAGE_NAME, _IMAGE_NAME_ALLOWED, required=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +67,19 @@ class NamedImage(Response):
 
 @dataclass(frozen=True, kw_only=True)
 class RegisterImageResponse(Response):
+    """replaced: what the name meant before, null where it is new."""
+
     image: NamedImage
+    replaced: NamedImage | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return super().from_json({**data, "image": NamedImage.from_json(data["image"])})
+        images = {
+            field: NamedImage.from_json(data[field])
+            for field in ("image", "replaced")
+            if data.get(field)
+        }
+        return super().from_json({**data, **images})
 
 
 @dataclass(frozen=True, kw_only=True)

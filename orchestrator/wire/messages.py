@@ -45,6 +45,8 @@ class Request:
             value = getattr(self, item.name)
             if value is not None and (check := item.metadata.get("check")):
                 object.__setattr__(self, item.name, check(item.name, value))
+            elif value is None and (allowed := item.metadata.get("required")):
+                raise invalid(item.name, "is missing", allowed)
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Self:

@@ -46,10 +46,19 @@ def test_a_name_and_all_that_goes_with_it(configured: FakeEndpoint, mycli: Mycli
 def test_as_json(configured: FakeEndpoint, mycli: Mycli) -> None:
     configured.says("register_image", {"image": NAMED})
     ran = mycli("register-image", "terraform", "hashicorp/terraform:1.6", "--json")
-    assert json.loads(ran.out) == {"image": NAMED}
+    assert json.loads(ran.out) == {"image": NAMED, "replaced": None}
     configured.says("unregister_image", {})
     ran = mycli("unregister-image", "terraform", "--json")
     assert json.loads(ran.out) == {"name": "terraform"}
+
+
+def test_what_the_name_meant_before_is_said(configured: FakeEndpoint, mycli: Mycli) -> None:
+    before = {**NAMED, "image": "hashicorp/terraform:1.5", "memory": 2048, "arch": None}
+    configured.says("register_image", {"image": NAMED, "replaced": before})
+    ran = mycli("register-image", "terraform", "hashicorp/terraform:1.6")
+    told = "it replaces hashicorp/terraform:1.5, cpu 1024, memory 2048, entrypoint /busybox/sh\n"
+    assert told in ran.err
+    assert "1.5" not in ran.out
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def clients() -> dict[str, Any]:
     """Made once: most of a client's cost is reading its service's model."""
     return {
         name: boto3.client(name, region_name=REGION, config=CLIENT_CONFIG, **CREDENTIALS)
-        for name in ("dynamodb", "ecs", "logs", "ec2")
+        for name in ("dynamodb", "ecs", "logs", "ecr", "ec2")
     }
 
 
@@ -225,6 +225,7 @@ def account(
             dynamodb=clients["dynamodb"],
             ecs=clients["ecs"],
             logs=clients["logs"],
+            ecr=clients["ecr"],
             now=clock.now,
             sleep=clock.sleep,
         )
@@ -313,7 +314,7 @@ class Hooks:
     """botocore event hooks that are taken off again: the clients outlive the test."""
 
     def __init__(self, clients: Mapping[str, Any]) -> None:
-        self.clients = [clients[name] for name in ("dynamodb", "ecs", "logs")]
+        self.clients = [clients[name] for name in ("dynamodb", "ecs", "logs", "ecr")]
         self.added: list[tuple[Any, str, Callable[..., object]]] = []
 
     def add(self, event: str, hook: Callable[..., object]) -> None:

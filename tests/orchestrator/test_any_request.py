@@ -126,6 +126,12 @@ IMAGES = st.one_of(
         optional={"limit": st.integers(1, 5), "next_token": IMAGE_NAMES},
     ),
 )
+REPOSITORIES = st.one_of(
+    st.fixed_dictionaries(
+        {"action": st.just("find_built_image"), "repository": IMAGE_NAMES, "tag": IMAGE_NAMES}
+    ),
+    st.fixed_dictionaries({"action": st.just("authorize_push"), "repository": IMAGE_NAMES}),
+)
 LIST = st.fixed_dictionaries(
     {"action": st.just("list")},
     optional={
@@ -276,7 +282,9 @@ def test_whatever_comes_is_answered_in_words(account: Account, hooks: Hooks, siz
         executions[execution_id] = account.task_arn(execution_id)
         account.write_log(executions[execution_id], "a line", "another")
     known = executions.values()
-    api = api_events(EXEC | about(executions) | LIST | LIST_TASK_DEFINITIONS | REMOVE | IMAGES)
+    api = api_events(
+        EXEC | about(executions) | LIST | LIST_TASK_DEFINITIONS | REMOVE | IMAGES | REPOSITORIES
+    )
 
     @settings(max_examples=size, deadline=None, suppress_health_check=UNHURRIED)
     @given(st.one_of(api, api, api, mutated(events_of(executions)), ODD))

@@ -30,7 +30,7 @@ def definition_of(account: Account, arn: str) -> dict[str, Any]:
 
 def test_an_execution_by_name_is_one_of_its_image_as_it_was_named(account: Account) -> None:
     answer = account.ok("register_image", **TERRAFORM)
-    assert answer == {"image": TERRAFORM | {"registered_at": "2026-09-21T14:13:20Z"}}
+    assert answer["image"] == TERRAFORM | {"registered_at": "2026-09-21T14:13:20Z"}
 
     started = exec_(account, image="terraform")
 
@@ -105,6 +105,17 @@ def test_a_change_holds_at_once(account: Account) -> None:
     assert account.ok("unregister_image", name="py") == {}
 
     assert exec_(account, image="py")["image_name"] is None
+
+
+def test_what_a_name_meant_before_is_told_and_nothing_of_it_stays(account: Account) -> None:
+    first = account.ok("register_image", **TERRAFORM)
+    second = account.ok("register_image", name="terraform", image="alpine:3")
+
+    assert first["replaced"] is None
+    assert second["replaced"] == first["image"]
+    [listed] = account.ok("list_images")["images"]
+    assert listed == second["image"]
+    assert (listed["cpu"], listed["shell"]) == (None, None)
 
 
 def test_no_name_no_unregistering(account: Account) -> None:

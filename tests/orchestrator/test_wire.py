@@ -13,9 +13,13 @@ from orchestrator.wire import (
     FARGATE_MEMORY,
     REQUESTS,
     STATUSES,
+    AuthorizePushRequest,
+    AuthorizePushResponse,
     ExecRequest,
     ExecResponse,
     ExecutionRequest,
+    FindBuiltImageRequest,
+    FindBuiltImageResponse,
     KeptTaskDefinition,
     ListImagesRequest,
     ListImagesResponse,
@@ -135,6 +139,8 @@ TASK_DEFINITION_ARNS = st.from_regex(
     r"arn:aws:ecs:us-east-1:[0-9]{12}:task-definition/mycli-task-[a-z0-9-]{1,60}:[1-9][0-9]{0,3}",
     fullmatch=True,
 )
+REPOSITORIES = st.sampled_from(["api", "team_a.web-2", "a" * 100])
+TAGS = st.sampled_from(["0123456789abcdef-dirty", "_", "V1.0", "a" * 128])
 ALL_REQUESTS = st.one_of(
     EXEC_REQUESTS,
     named(StatusRequest),
@@ -174,6 +180,8 @@ ALL_REQUESTS = st.one_of(
     ),
     st.builds(UnregisterImageRequest, name=IMAGE_NAMES),
     st.builds(ListImagesRequest, limit=st.integers(1, 100), next_token=TOKENS),
+    st.builds(FindBuiltImageRequest, repository=REPOSITORIES, tag=TAGS),
+    st.builds(AuthorizePushRequest, repository=REPOSITORIES),
 )
 STATUS_RESPONSES = st.builds(
     StatusResponse,
@@ -228,7 +236,11 @@ ALL_RESPONSES = st.one_of(
         removed=st.lists(TEXT, max_size=3).map(tuple),
         kept=st.lists(st.builds(KeptTaskDefinition, arn=TEXT, reason=TEXT), max_size=3).map(tuple),
     ),
-    st.builds(RegisterImageResponse, image=NAMED_IMAGES),
+    st.builds(RegisterImageResponse, image=NAMED_IMAGES, replaced=st.none() | NAMED_IMAGES),
+    st.builds(FindBuiltImageResponse, image=TEXT, digest=TEXT, pushed_at=TEXT),
+    st.builds(
+        AuthorizePushResponse, repository_uri=TEXT, username=TEXT, password=TEXT, expires_at=TEXT
+    ),
     st.builds(UnregisterImageResponse),
     st.builds(
         ListImagesResponse,
@@ -324,6 +336,41 @@ def test_a_named_image_that_could_not_run_is_refused(fields: dict[str, Any], nam
 
     assert (refused.value.status, refused.value.error.split(": ")[1]) == (400, name)
     assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        *(
+            ({"repository": repository}, "repository")
+            for repository in (
+                *(None, "", 1, "A", "a/b", "../a", "a b", "a\n", "é", "a" * 101),
+                *("-a", "a-", "a..b", "a._b", ".", "a:b", "*"),
+            )
+        ),
+        *(
+            ({"tag": tag}, "tag")
+            for tag in (None, "", 1, "-a", ".a", "a/b", "a b", "a\n", "é", "a" * 129, "a:b", "a@b")
+        ),
+    ],
+)
+def test_a_repository_or_a_tag_that_ecr_would_not_take_is_refused(
+    fields: dict[str, Any], name: str
+) -> None:
+    body = {"action": "find_built_image", "repository": "api", "tag": "1.0"}
+    with pytest.raises(WireError) as refused:
+        request_from_json(body | fields)
+
+    assert (refused.value.status, refused.value.error.split(": ")[1]) == (400, name)
+    assert refused.value.hint.startswith(f"{name} must be ")
+
+
+def test_a_password_for_the_registry_is_not_shown() -> None:
+    answer = AuthorizePushResponse(
+        repository_uri="registry/mycli/api", username="AWS", password="hunter2", expires_at=""
+    )
+
+    assert "hunter2" not in repr(answer)
 
 
 ARN = "arn:aws:ecs:us-east-1:123456789012:task-definition/mycli-task-alpine:1"
