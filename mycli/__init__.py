@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mycli.client import Client
     from mycli.execution import Execution, Line
     from mycli.stack.automation import Settings, Stack
+    from mycli.stack.registries import RegistryLogin
 
 __version__ = "0.1.0"
 
@@ -44,6 +45,7 @@ __all__ = [
     "Line",
     "LocalAccountError",
     "MycliError",
+    "RegistryLogin",
     "Settings",
     "Stack",
     "StackError",
@@ -59,6 +61,7 @@ _LAZY = {
     "Client": "client",
     "Execution": "execution",
     "Line": "execution",
+    "RegistryLogin": "stack.registries",
     "Settings": "stack.automation",
     "Stack": "stack.automation",
 }

@@ -48,6 +48,8 @@ VERBS = {
     "destroy": "",
     "completion": "",
     "credentials": "",
+    "registry-login": "",
+    "registry-logout": "",
     "local": "",
 }
 HIDDEN = {"task-definitions"}

@@ -88,16 +88,22 @@ def list_(
     state: State = None,
     as_json: Json = False,
 ) -> None:
-    """Show which git credentials a stack has; never what they are."""
-    have = _find(stack_name, local, region, state).git_credentials()
+    """Show which credentials a stack has, for git and for registries; never what they are."""
+    where = _find(stack_name, local, region, state)
+    have, hosts = where.held()
     if as_json:
-        output.json_document({"stack_name": stack_name, "git_credentials": have})
+        document = {"stack_name": stack_name, "git_credentials": have, "registries": hosts}
+        output.json_document(document)
         return
     for credential in CREDENTIALS:
         if credential.kind in have:
             output.result(credential.name)
+    for host in hosts:
+        output.result(f"registry {host}")
     if not have:
-        output.story("none: only public repositories can be cloned")
+        output.story("none for git: only public repositories can be cloned")
+    if not hosts:
+        output.story("none for registries: only public images, and those in ECR, can be pulled")
 
 
 def _find(stack_name: str, local: bool, region: str | None, state: str | None) -> Where:
@@ -117,5 +123,5 @@ def _change(where: Where, credential: Credential, text: str, as_json: bool) -> N
         where.set_git_credential(credential.kind, text, output.step)
     output.done(f"{credential.title} {'kept' if text else 'taken away'}")
     if as_json:
-        document = {"stack_name": where.stack_name, "git_credentials": where.git_credentials()}
+        document = {"stack_name": where.stack_name, "git_credentials": where.held()[0]}
         output.json_document(document)

@@ -27,10 +27,10 @@ def destroy(
 ) -> None:
     """Delete a stack, and leave nothing behind.
 
-    New executions are refused, running tasks are stopped, and its resources, records, logs and
-    task definitions are deleted; other stacks are not touched. Running it again finishes what was
-    interrupted. The account on this machine, and the bucket of Pulumi's state in AWS, go with
-    their last stack.
+    New executions are refused, running tasks are stopped, and its resources, records, logs, task
+    definitions and the images built for it are deleted; other stacks are not touched. Running it
+    again finishes what was interrupted. The account on this machine, and the bucket of Pulumi's
+    state in AWS, go with their last stack.
 
     \b
     mycli destroy

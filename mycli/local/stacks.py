@@ -23,8 +23,9 @@ from mycli.local import account
 from mycli.local.clients import clients_of, errors_told
 from mycli.local.ledger import Ledger
 from mycli.local.place import Account, Place, place, read
-from mycli.stack import credentials, executions
+from mycli.stack import credentials, executions, registries
 from mycli.stack.names import check_stack_name
+from mycli.stack.registries import RegistryLogin
 from orchestrator.wire import DEFAULT_IMAGE
 
 OnEvent = Callable[[str], None]
@@ -35,7 +36,7 @@ class Options:
     """What init was asked for. None: as it is in the stack already, or the default.
 
     credentials: of each kind of git credential that was given, its text; an empty one takes the
-    credential away.
+    credential away. registries: the login of each private registry's host; None takes it away.
     """
 
     stack_name: str = "mycli"
@@ -45,6 +46,9 @@ class Options:
     github_host: str | None = None
     gitlab_host: str | None = None
     credentials: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    registries: Mapping[str, RegistryLogin | None] = field(
+        default_factory=dict[str, RegistryLogin | None]
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +77,7 @@ def exists(stack_name: str) -> bool:
 def check(options: Options) -> None:
     """Raise UsageError or ConfigError for what init could not do, before it has done anything."""
     check_stack_name(options.stack_name)
+    registries.checked(options.stack_name, options.registries)
     name = profile_name(options.stack_name, options.profile)
     found = config.load_profiles().get(name)
     if found and not _is_of(found, options.stack_name, read(place())):
@@ -152,8 +157,9 @@ def _request(
         "github_host": options.github_host or known.get("github_host") or "github.com",
         "gitlab_host": options.gitlab_host or known.get("gitlab_host") or "gitlab.com",
         **_credentials(options, here, known),
+        **_registries(options, here, known),
     }
-    hidden = ["api_key_hash", *credentials.KINDS]
+    hidden = ["api_key_hash", *credentials.KINDS, "registry_credentials"]
     return {"stack": options.stack_name, "config": given, "secrets": hidden}
 
 
@@ -206,6 +212,19 @@ def _credentials(options: Options, here: Account, known: Mapping[str, Any]) -> d
             answer = clients_of(here)("ssm").get_parameter(Name=name, WithDecryption=True)
             found[credential.kind] = answer["Parameter"]["Value"]
     return {kind: text for kind, text in {**found, **options.credentials}.items() if text}
+
+
+def _registries(options: Options, here: Account, known: Mapping[str, Any]) -> dict[str, str]:
+    """The logins that were given now, and those that the stack has from before."""
+    given = registries.checked(options.stack_name, options.registries)
+    hosts = [host for host in known.get("registries", []) if host not in given]
+    kept: Mapping[str, RegistryLogin] = {}
+    if hosts:
+        secrets_there = clients_of(here)("secretsmanager")
+        kept = registries.read(secrets_there, options.stack_name, hosts, lambda _: None)
+    found = registries.checked(options.stack_name, {**kept, **given})
+    logins = {host: login for host, login in found.items() if login}
+    return {"registry_credentials": registries.as_config(logins)} if logins else {}
 
 
 class _Applying:

@@ -15,7 +15,7 @@ from mycli.local.deletion import delete_all
 from mycli.local.ledger import Ledger, Resource
 from mycli.local.place import Account, load, place
 from mycli.local.resources import KINDS, Clients
-from mycli.stack import executions, task_definitions
+from mycli.stack import executions, repositories, task_definitions
 from mycli.stack.leftovers import find_leftovers
 
 OnEvent = Callable[[str], None]
@@ -33,6 +33,7 @@ class Gone:
     definitions: task_definitions.Counts
     profiles: list[str]
     account_removed: bool
+    repositories: int = 0
     leftovers: list[str] = field(default_factory=list[str])
 
 
@@ -82,6 +83,7 @@ def destroy(stack_name: str, keep_config: bool, on_event: OnEvent) -> Gone:
         delete_all(clients, ledger, list(ledger.resources), on_delete)
         # What deleting the template left of it: the provider only deregisters.
         pruned += task_definitions.prune(clients("ecs"), stack_name, on_event)
+        removed = repositories.remove(clients("ecr"), stack_name, on_event)
         leftovers = find_leftovers(clients, stack_name)
         for name in profiles:
             config.remove_profile(name)
@@ -93,6 +95,7 @@ def destroy(stack_name: str, keep_config: bool, on_event: OnEvent) -> Gone:
         definitions=pruned,
         profiles=profiles,
         account_removed=account_removed,
+        repositories=removed,
         leftovers=leftovers,
     )
 

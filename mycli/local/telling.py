@@ -20,7 +20,10 @@ def ask_before_making(options: Options) -> None:
 
 
 def ask_before_destroying(stack_name: str, last: bool) -> None:
-    output.warn(f"This deletes the stack {stack_name} and the records and logs of its executions.")
+    output.warn(
+        f"This deletes the stack {stack_name}, the records and logs of its executions, and the "
+        "images built for it."
+    )
     if last:
         output.story("  It is the last one: the account on this machine goes with it.")
     telling.confirm_destroying()
@@ -62,6 +65,8 @@ def tell_gone(gone: Gone) -> None:
     others = [f"Removed the profile {name} from the configuration" for name in gone.profiles]
     if gone.account_removed:
         others.append("Removed the account on this machine: that was its last stack")
+    if gone.repositories:
+        others.insert(0, f"Deleted {telling.of_built_images(gone.repositories)}")
     telling.tell_removed(gone.tasks, gone.definitions, gone.resources, others, gone.leftovers)
 
 
@@ -71,6 +76,7 @@ def gone_document(stack_name: str, gone: Gone) -> dict[str, Any]:
         "resources_deleted": gone.resources,
         "tasks_stopped": gone.tasks,
         "task_definitions": dict(vars(gone.definitions)),
+        "repositories_deleted": gone.repositories,
         "profiles_removed": gone.profiles,
         "account_removed": gone.account_removed,
         "leftovers": gone.leftovers,

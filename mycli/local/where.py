@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mycli import config
 from mycli.errors import UsageError
 
 if TYPE_CHECKING:
     from mycli.stack.automation import Stack
+    from mycli.stack.registries import RegistryLogin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,27 +29,38 @@ class Where:
 
         return Stack(self.stack_name, region=self.region, state=self.state)
 
-    def git_credentials(self) -> list[str]:
-        """The kinds of git credentials that it has."""
+    def held(self) -> tuple[list[str], list[str]]:
+        """What it has: the kinds of its git credentials, and the hosts of the registries that it
+        logs in to.
+        """
         if self.local:
             from mycli.local.teardown import find
 
-            return list(find(self.stack_name).outputs.get("git_credentials", []))
-        outputs = self.stack().outputs()
-        return outputs.git_credentials if outputs else []
+            outputs = find(self.stack_name).outputs
+            return outputs.get("git_credentials", []), outputs.get("registries", [])
+        known = self.stack().outputs()
+        return (known.git_credentials, known.registries) if known else ([], [])
 
     def set_git_credential(self, kind: str, text: str, on_event: Callable[[str], None]) -> None:
         """Keep this one from now on, or none for an empty text; all else stays as it is."""
-        if self.local:
-            from mycli.local import stacks
+        self._up(on_event, credentials={kind: text})
 
-            stacks.up(
-                stacks.Options(stack_name=self.stack_name, credentials={kind: text}), on_event
-            )
+    def set_registry(
+        self, host: str, login: RegistryLogin | None, on_event: Callable[[str], None]
+    ) -> None:
+        """Log in to this registry from now on, or for None no more; all else stays as it is."""
+        self._up(on_event, registries={host: login})
+
+    def _up(self, on_event: Callable[[str], None], **chosen: Any) -> None:
+        if self.local:
+            from mycli.local import stacks, teardown
+
+            teardown.find(self.stack_name)  # an up would make one
+            stacks.up(stacks.Options(stack_name=self.stack_name, **chosen), on_event)
         else:
             from mycli.stack.automation import Settings
 
-            self.stack().up(Settings(credentials={kind: text}), on_event)
+            self.stack().up(Settings(**chosen), on_event, only_if_there=True)
 
 
 def find(stack_name: str, *, local: bool, region: str | None, state: str | None) -> Where:

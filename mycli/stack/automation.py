@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from mycli import config
 from mycli.errors import Lock, StackError
-from mycli.stack import credentials
 from mycli.stack.aws import Aws
 from mycli.stack.names import check_stack_name
 from mycli.stack.refusals import explained
@@ -120,17 +119,26 @@ class Stack:
         return Preview(changes=progress.changes, steps=progress.steps)
 
     @explained()
-    def up(self, settings: Settings | None = None, on_event: OnEvent = _quiet) -> Up:
+    def up(
+        self,
+        settings: Settings | None = None,
+        on_event: OnEvent = _quiet,
+        *,
+        only_if_there: bool = False,
+    ) -> Up:
         """Make the stack, or bring it up to date. Interrupted, it is finished by running it again.
 
         Whatever is not chosen stays as the stack has it, whichever machine made it. All that can be
-        checked is, before anything is made in the account. Raises UsageError for settings that
-        cannot be.
+        checked is, before anything is made in the account. only_if_there: make none. Raises
+        UsageError for settings that cannot be.
         """
         from mycli.stack import executions, recovery
         from mycli.stack.progress import Progress
 
-        with self._prepared(settings or Settings(), on_event, make=True) as (there, known, inputs):
+        prepared = self._prepared(
+            settings or Settings(), on_event, make=True, only_if_there=only_if_there
+        )
+        with prepared as (there, known, inputs):
             self._settle(there, known, on_event)
             progress = Progress(on_event, inputs.secrets)
             # After a look at the account: what somebody has deleted there is made anew.
@@ -221,8 +229,15 @@ class Stack:
         except ecs.exceptions.ClusterNotFoundException:
             return 0
 
+    @explained()
+    def repositories(self) -> list[str]:
+        """Names of the repositories of built images, which a destroy would delete."""
+        from mycli.stack import repositories
+
+        return repositories.find(self._aws.clients("ecr"), self.name)
+
     def _destroy(self, there: Deployment, known: Snapshot, on_event: OnEvent) -> Destroyed:
-        from mycli.stack import recovery, task_definitions
+        from mycli.stack import recovery, repositories, task_definitions
         from mycli.stack.leftovers import find_leftovers
         from mycli.stack.progress import Progress
 
@@ -235,12 +250,15 @@ class Stack:
         recovery.alone(there, lambda: there.destroy(progress), on_event)
         # What deleting the template left of it: the provider only deregisters.
         definitions += task_definitions.prune(ecs, self.name, on_event)
+        # Now that no function can make one, and no task is pulled from one.
+        removed = repositories.remove(self._aws.clients("ecr"), self.name, on_event)
         leftovers = find_leftovers(self._aws.clients, self.name)
         there.remove()
         return Destroyed(
             resources=progress.changes.deleted,
             tasks=tasks,
             definitions=definitions,
+            repositories=removed,
             leftovers=leftovers,
             state_removed=not there.any_stacks() and self._place.remove(),
         )
@@ -255,12 +273,12 @@ class Stack:
 
     @contextlib.contextmanager
     def _prepared(
-        self, settings: Settings, on_event: OnEvent, *, make: bool
+        self, settings: Settings, on_event: OnEvent, *, make: bool, only_if_there: bool = False
     ) -> Generator[tuple[Deployment, Snapshot, Inputs]]:
         """All that can be found out and checked; with `make`, then the place of the state."""
         from mycli.stack import engine, package, state, taken
         from mycli.stack.deployment import Snapshot
-        from mycli.stack.inputs import choose, kept_credentials
+        from mycli.stack.inputs import choose, read_kept
 
         self.caller()
         found = engine.find(on_event)
@@ -271,11 +289,12 @@ class Stack:
             backend = self._place.find()
             there = backend and self._deployment(backend, found, folder / "work")
             known = (there and there.snapshot()) or Snapshot()
-            kinds = kept_credentials(known, settings)
-            kept = credentials.read(self._aws.clients("ssm"), self.name, kinds, on_event)
+            kept = read_kept(self._aws.clients, self.name, settings, known, on_event)
             package.build(folder / "function.zip", bcrypt)
-            inputs = choose(settings, known, kept, str(folder / "function.zip"))
+            inputs = choose(self.name, settings, known, kept, str(folder / "function.zip"))
             if not known.resources and not known.unsettled:
+                if only_if_there:
+                    raise self._none()
                 taken.check_free(self._aws.clients, self.name, self.region)
                 backend = self._place.make() if make else state.passing(folder / "state")
                 there = self._deployment(backend, found, folder / "new")

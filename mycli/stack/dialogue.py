@@ -32,6 +32,8 @@ def ask_before_destroying(stack: Stack) -> None:
     output.fields(_place(stack, caller.account, caller.arn), indent=3, beside=True)
     if running := stack.running_executions():
         output.warn(f"{telling.counted(running, 'running execution')} would be stopped")
+    if built := stack.repositories():
+        output.warn(f"{telling.of_built_images(len(built))} would go: {', '.join(built)}")
     telling.confirm_destroying()
 
 
@@ -104,6 +106,8 @@ def tell_gone(gone: Gone) -> None:
     others = [f"Removed the profile {name} from the configuration" for name in gone.profiles]
     if done.state_removed:
         others.append("Deleted the bucket of Pulumi's state: that was its last stack")
+    if done.repositories:
+        others.insert(0, f"Deleted {telling.of_built_images(done.repositories)}")
     telling.tell_removed(done.tasks, done.definitions, done.resources, others, done.leftovers)
 
 
@@ -114,6 +118,7 @@ def gone_document(stack_name: str, gone: Gone) -> dict[str, Any]:
         "resources_deleted": done.resources,
         "tasks_stopped": done.tasks,
         "task_definitions": dict(vars(done.definitions)),
+        "repositories_deleted": done.repositories,
         "profiles_removed": gone.profiles,
         "state_removed": done.state_removed,
         "leftovers": done.leftovers,

@@ -17,7 +17,12 @@ _NETWORK = {
     "subnet": ("subnets", "Subnets", "SubnetId"),
     "vpc": ("vpcs", "Vpcs", "VpcId"),
 }
-_GONE = ("ResourceNotFoundException", "NotFoundException", "NoSuchEntity")
+_GONE = (
+    "NoSuchEntity",
+    "NotFoundException",
+    "RepositoryNotFoundException",
+    "ResourceNotFoundException",
+)
 
 
 def find_leftovers(clients: Clients, stack_name: str) -> list[str]:
@@ -47,9 +52,11 @@ def _is_there(clients: Clients, arn: str) -> bool:
         ("apigateway", ""): lambda: clients("apigateway").get_rest_api(restApiId=_api_id(name)),
         ("dynamodb", "table"): lambda: clients("dynamodb").describe_table(TableName=name),
         ("ecs", "cluster"): lambda: _is_active(clients("ecs"), name),
+        ("ecr", "repository"): lambda: clients("ecr").describe_repositories(repositoryNames=[name]),
         ("events", "rule"): lambda: clients("events").describe_rule(Name=name),
         ("lambda", "function"): lambda: clients("lambda").get_function(FunctionName=name),
         ("logs", "log-group"): lambda: list(_log_group(clients("logs"), name)),
+        ("secretsmanager", "secret"): lambda: _is_kept(clients("secretsmanager"), arn),
         ("ssm", "parameter"): lambda: _has_parameter(clients("ssm"), name),
     }
     if (service, kind) in asks:
@@ -65,6 +72,10 @@ def _api_id(path: str) -> str:
 def _is_active(ecs: Any, cluster: str) -> bool:
     found = ecs.describe_clusters(clusters=[cluster])["clusters"]
     return any(item["status"] != "INACTIVE" for item in found)
+
+
+def _is_kept(secrets: Any, arn: str) -> bool:
+    return "DeletedDate" not in secrets.describe_secret(SecretId=arn)
 
 
 def _has_parameter(ssm: Any, name: str) -> bool:

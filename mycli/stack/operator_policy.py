@@ -63,6 +63,7 @@ def managed_policies(
     house = [
         *_tasks(arn, stack_name),
         *_data(arn, stack_name),
+        *_images(arn, stack_name),
         *_function(arn, f"arn:{partition}:apigateway:{region}::", stack_name),
     ]
     return _document(foundation), _document(house)
@@ -247,6 +248,37 @@ def _data(arn: Arn, stack: str) -> list[Document]:
             [arn("ssm", f"parameter/mycli/{stack}/*")],
         ),
         _allow("ssm", ["DescribeParameters"], ["*"]),  # vendor
+    ]
+
+
+def _images(arn: Arn, stack: str) -> list[Document]:
+    """The logins to private registries, and the stack's own repositories, which the function makes
+    and destroy deletes.
+    """
+    return [
+        _allow(
+            "secretsmanager",
+            [
+                "CreateSecret",
+                "DeleteSecret",
+                "DescribeSecret",
+                "GetResourcePolicy",  # vendor
+                "GetSecretValue",
+                "PutSecretValue",
+                "TagResource",
+                "UntagResource",
+                "UpdateSecret",
+                "UpdateSecretVersionStage",  # vendor: when it deletes an old version
+            ],
+            [arn("secretsmanager", f"secret:mycli/{stack}/registry/*")],
+        ),
+        # To find those of the stack among them, all are listed.
+        _allow("ecr", ["DescribeRepositories"], [arn("ecr", "repository/*")]),
+        _allow(
+            "ecr",
+            ["DeleteRepository", "ListTagsForResource"],
+            [arn("ecr", f"repository/{stack}/*")],
+        ),
     ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mycli.stack.registries import RegistryLogin
 from mycli.stack.task_definitions import Counts
 
 OnEvent = Callable[[str], None]
@@ -16,6 +17,7 @@ class Settings:
     """What may be chosen. None: as the stack has it already, else the default.
 
     credentials: of each kind of git credential that is given, its text; an empty one takes it away.
+    registries: of each private registry's host, how tasks log in to it; None takes it away.
     rotate_key: draw a new API key; the old one stops working within seconds.
     """
 
@@ -24,6 +26,9 @@ class Settings:
     github_host: str | None = None
     gitlab_host: str | None = None
     credentials: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    registries: Mapping[str, RegistryLogin | None] = field(
+        default_factory=dict[str, RegistryLogin | None]
+    )
     rotate_key: bool = False
 
 
@@ -74,7 +79,8 @@ class Preview:
 class Outputs:
     """What a stack says of itself, whichever machine made it.
 
-    git_credentials: kinds. template: the ARN, with revision, of the template task definition.
+    git_credentials: kinds. registries: hosts. template: the ARN, with revision, of the template
+    task definition.
     """
 
     api_endpoint: str
@@ -88,6 +94,7 @@ class Outputs:
     github_host: str
     gitlab_host: str
     git_credentials: list[str]
+    registries: list[str]
     _api_key_hash: str = field(repr=False)
 
     def takes(self, api_key: str) -> bool:
@@ -102,6 +109,7 @@ class Outputs:
     def read(said: Mapping[str, Any]) -> Outputs | None:
         """From the program's exports; None where they are not all there: it was never finished."""
         names = [name for name in Outputs.__annotations__ if not name.startswith("_")]
+        said = {"registries": [], **said}  # which a stack of an older mycli does not know
         if not {*names, "api_key_hash"} <= said.keys():
             return None
         given = {name: said[name] for name in names}
@@ -119,7 +127,8 @@ class Up:
 
 @dataclass(frozen=True, kw_only=True)
 class Destroyed:
-    """How much there was. leftovers: ARNs of what still carries the stack's tag or name.
+    """How much there was. repositories: of built images, which went with them. leftovers: ARNs of
+    what still carries the stack's tag or name.
 
     state_removed: whether the place of the state went too, as it had no other stack.
     """
@@ -127,5 +136,6 @@ class Destroyed:
     resources: int = 0
     tasks: int = 0
     definitions: Counts = field(default_factory=Counts)
+    repositories: int = 0
     leftovers: list[str]
     state_removed: bool

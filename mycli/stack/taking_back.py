@@ -4,8 +4,8 @@ The engine knows that it had begun to make a resource, with which properties, an
 that needs it was made after it, and nothing is in it yet, so it can go. A rerun makes it anew; else
 it would fail as the name is taken, or leave a second one behind.
 
-What is not in the table goes with another resource (an integration with its method), or is pruned
-by its tag (task definitions).
+What is not in the table goes with another resource (an integration with its method), is one more
+version of what stands (a secret's), or is pruned by its tag (task definitions).
 """
 
 from __future__ import annotations
@@ -150,6 +150,17 @@ def _parameter(clients: Clients, inputs: Inputs) -> bool:
     return True
 
 
+def _secret(clients: Clients, inputs: Inputs) -> bool:
+    secrets = clients("secretsmanager")
+    found = secrets.describe_secret(SecretId=inputs["name"])
+    if "DeletedDate" in found or found["ARN"] in inputs["known"]:
+        return False
+    if not _is_ours(found.get("Tags", []), inputs):
+        return False
+    secrets.delete_secret(SecretId=found["ARN"], ForceDeleteWithoutRecovery=True)
+    return True
+
+
 def _function(clients: Clients, inputs: Inputs) -> bool:
     functions, name = clients("lambda"), inputs["name"]
     if not _is_ours(functions.get_function(FunctionName=name).get("Tags", {}), inputs):
@@ -253,5 +264,6 @@ _DELETERS: dict[str, Callable[[Clients, Inputs], bool]] = {
     "aws:iam/rolePolicy:RolePolicy": _role_policy,
     "aws:lambda/function:Function": _function,
     "aws:lambda/permission:Permission": _permission,
+    "aws:secretsmanager/secret:Secret": _secret,
     "aws:ssm/parameter:Parameter": _parameter,
 }

@@ -142,5 +142,9 @@ def tell_removed(
         output.result("Destruction complete: nothing of the stack is left.")
 
 
+def of_built_images(repositories: int) -> str:
+    return f"{repositories} {'repository' if repositories == 1 else 'repositories'} of built images"
+
+
 def counted(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

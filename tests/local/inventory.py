@@ -41,6 +41,11 @@ def inventory(clients: Callable[[str], Any]) -> dict[str, list[str]]:
         "functions": [f["FunctionName"] for f in clients("lambda").list_functions()["Functions"]],
         "rules": [rule["Name"] for rule in clients("events").list_rules()["Rules"]],
         "apis": [api["id"] for api in clients("apigateway").get_rest_apis()["items"]],
+        "secrets": [s["Name"] for s in clients("secretsmanager").list_secrets()["SecretList"]],
+        "repositories": [
+            repository["repositoryName"]
+            for repository in clients("ecr").describe_repositories()["repositories"]
+        ],
         "parameters": [p["Name"] for p in clients("ssm").describe_parameters()["Parameters"]],
     }
     return {name: sorted(ids) for name, ids in found.items()}

@@ -34,6 +34,13 @@ def main(folder: Path) -> None:
     again = apply(client, folder, default_image="ubuntu:22.04", github_token="first")
     changed = apply(client, folder, default_image="alpine:3", github_token="second")
     without = apply(client, folder, default_image="alpine:3")
+    secrets = client("secretsmanager")
+    logged_in = apply(client, folder, default_image="alpine:3", registry_credentials=login("first"))
+    other_login = apply(client, folder, default_image="alpine:3", registry_credentials=login("new"))
+    held = secrets.get_secret_value(SecretId="mycli/mycli/registry/ghcr.io")["SecretString"]
+    logged_out = apply(client, folder, default_image="alpine:3")
+    # At once, under the name that was deleted a moment ago.
+    apply(client, folder, default_image="alpine:3", registry_credentials=login("again"))
     ledger = Ledger.read(folder / "mycli.json")
     there = all(KINDS[r.type].read(client, r.id, r.state) for r in ledger.resources)
     delete_all(client, ledger, list(ledger.resources), lambda _: None)
@@ -47,11 +54,19 @@ def main(folder: Path) -> None:
         "again": again,
         "changed": changed,
         "without": without,
+        "logged in": logged_in,
+        "other login": other_login,
+        "held": held,
+        "logged out": logged_out,
         "there": there,
         "inactive": len(inactive),
         "left": {name: after[name] for name in after if after[name] != before[name]},
     }
     print(json.dumps(report))  # noqa: T201 (it is what the test reads)
+
+
+def login(password: str) -> str:
+    return json.dumps({"ghcr.io": {"username": "me", "password": password}})
 
 
 def apply(client: Any, folder: Path, **config: str) -> dict[str, list[str]]:
@@ -65,7 +80,8 @@ def apply(client: Any, folder: Path, **config: str) -> dict[str, list[str]]:
         "function_architecture": "x86_64",
         **config,
     }
-    request = {"stack": "mycli", "config": given, "secrets": ["api_key_hash", "github_token"]}
+    secret = ["api_key_hash", "github_token", "registry_credentials"]
+    request = {"stack": "mycli", "config": given, "secrets": secret}
     ledger.outputs = asyncio.run(run(request, monitor))
     monitor.delete_the_rest()
     after = {(r.type, r.name): r for r in ledger.resources}

@@ -42,6 +42,21 @@ def test_the_program_comes_and_goes_on_moto(tmp_path: Path) -> None:
         "aws:ssm/parameter:Parameter github-token",
     ]
     assert report["without"]["gone"] == ["aws:ssm/parameter:Parameter github-token"]
+    secret = "aws:secretsmanager/secret:Secret registry-ghcr.io"
+    version = "aws:secretsmanager/secretVersion:SecretVersion registry-ghcr.io"
+    function, policy = (
+        "aws:lambda/function:Function orchestrator",
+        "aws:iam/rolePolicy:RolePolicy task-execution",
+    )
+    assert report["logged in"] == {
+        "new": [secret, version],
+        "gone": [],
+        "other": [policy, function],
+    }
+    # The ARN stays, so that nothing else changes.
+    assert report["other login"] == {"new": [], "gone": [], "other": [version]}
+    assert json.loads(report["held"]) == {"username": "me", "password": "new"}
+    assert report["logged out"]["gone"] == [secret, version]
     assert report["there"]
     assert report["inactive"] == 3  # task definitions are only deregistered, as by AWS's provider
     assert report["left"] == {}

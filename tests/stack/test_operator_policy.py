@@ -25,6 +25,8 @@ ACCOUNT, REGION = "123456789012", "eu-west-1"
 POLICY = operator_policy("aws", ACCOUNT, REGION, "mycli")
 EC2 = f"arn:aws:ec2:{REGION}:{ACCOUNT}"
 ECS = f"arn:aws:ecs:{REGION}:{ACCOUNT}"
+ECR = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository"
+SECRETS = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret"
 ROLES = f"arn:aws:iam::{ACCOUNT}:role"
 OURS = {"aws:ResourceTag/mycli:stack": "mycli"}
 THEIRS = {"aws:ResourceTag/mycli:stack": "other"}
@@ -116,6 +118,14 @@ VENDOR: dict[str, set[str]] = {
         "ListTags TagResource UntagResource",
     )
     | {"iam:PassRole"},
+    "Secret": named(
+        "secretsmanager",
+        "CreateSecret DeleteSecret DescribeSecret GetResourcePolicy UpdateSecret TagResource "
+        "UntagResource",
+    ),
+    "SecretVersion": named(
+        "secretsmanager", "PutSecretValue GetSecretValue UpdateSecretVersionStage"
+    ),
     "Permission": INVOKE,
     "EventRule": named(
         "events",
@@ -142,6 +152,10 @@ OWN: dict[str, set[str]] = {
         "ListTaskDefinitionFamilies ListTaskDefinitions DescribeTaskDefinition "
         "DeregisterTaskDefinition DeleteTaskDefinitions",
     ),
+    "repositories of built images are deleted": named(
+        "ecr", "DescribeRepositories ListTagsForResource DeleteRepository"
+    ),
+    "registry logins that stay": {"secretsmanager:GetSecretValue"},
     "leftovers": {"tag:GetResources", "logs:DescribeLogGroups"},
     "git credentials that stay, and the passphrase": {"ssm:GetParameter"},
     "configure and doctor": {"apigateway:GET", "logs:FilterLogEvents"},
@@ -181,8 +195,9 @@ NO_OPERATION = {
 
 
 def test_each_kind_of_resource_is_thought_of(declare: Declare) -> None:
-    """Also of a stack with git credentials."""
-    declared = declare(github_token="a token")["resources"]
+    """Also of a stack with git credentials and a registry's login."""
+    login = json.dumps({"ghcr.io": {"username": "me", "password": "a token"}})
+    declared = declare(github_token="a token", registry_credentials=login)["resources"]
     assert {key.partition(":")[0] for key in declared} == set(VENDOR)
 
 
@@ -213,8 +228,10 @@ def test_each_action_stands_on_the_stacks_own_where_it_can() -> None:
             assert action not in ON_EVERYTHING, action
             assert re.match(r"arn:aws:[a-z0-9]+:[a-z0-9-]*:\d*:", resource)
     drawn_by_aws = rf"{EC2}:[a-z-]+/\*|arn:aws:apigateway:{REGION}::/(restapis(/\*)?|tags/\*)"
-    for _, resource in grants(POLICY):
+    for action, resource in grants(POLICY):
         named = re.search(r"[:/]mycli[-/]|/mycli(:\*)?$|AWSServiceRoleForECS$", resource)
+        if resource == f"{ECR}/*":  # all are listed, to find those of the stack
+            named = named or re.fullmatch("ecr:DescribeRepositories", action)
         assert resource == "*" or named or re.fullmatch(drawn_by_aws, resource), resource
 
 
@@ -298,6 +315,12 @@ def test_roles_are_passed_only_to_whom_they_are_for() -> None:
             "ssm:GetParameter",
             f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/mycli/mycli/github-token",
             f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/mycli/other/github-token",
+        ),
+        ("ecr:DeleteRepository", f"{ECR}/mycli/api", f"{ECR}/mycli-2/api"),
+        (
+            "secretsmanager:GetSecretValue",
+            f"{SECRETS}:mycli/mycli/registry/ghcr.io-a1B2c3",
+            f"{SECRETS}:mycli/other/registry/ghcr.io-a1B2c3",
         ),
         (
             "logs:DeleteLogGroup",

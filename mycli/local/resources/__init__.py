@@ -8,15 +8,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from mycli.local.resources import api, data, ec2, ecs, functions, iam
+from mycli.local.resources import api, data, ec2, ecs, functions, iam, secrets
 from mycli.local.resources.kind import Clients, Kind, Properties
 
-SERVICES = ["apigateway", "dynamodb", "ec2", "ecs", "events", "iam", "lambda", "logs", "ssm", "sts"]
+SERVICES = [
+    "apigateway",
+    "dynamodb",
+    "ec2",
+    "ecs",
+    "events",
+    "iam",
+    "lambda",
+    "logs",
+    "secretsmanager",
+    "ssm",
+    "sts",
+]
 
 KINDS: dict[str, Kind] = {
     **ec2.KINDS,
     **ecs.KINDS,
     **iam.KINDS,
+    **secrets.KINDS,
     **data.KINDS,
     **functions.KINDS,
     **api.KINDS,
