@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,7 @@ def _assemble(place: Place, account: Account) -> tuple[Any, Any]:
     from mycli.local import (
         containers,
         durability,
+        ecr_actions,
         ecs_actions,
         full_disk,
         functions,
@@ -177,6 +179,9 @@ def _assemble(place: Place, account: Account) -> tuple[Any, Any]:
         tagging,
         task_events,
     )
+    from mycli.local.blobs import Blobs
+    from mycli.local.registry import Registry
+    from mycli.local.registry_tokens import Tokens
     from mycli.local.tasks import Tasks
 
     emulator.keep_throttling_in_time()
@@ -188,13 +193,17 @@ def _assemble(place: Place, account: Account) -> tuple[Any, Any]:
     saved = saved_state.SavedState(place.state, seal, journal)
     runtime = containers.runtime(account.runtime, place.tasks, account.account_id)
     tasks = Tasks(runtime, place.tasks, journal)
-    durability.mend(saved, journal, after_load=tasks.end_the_lost)
+    tokens, blobs = Tokens(account.secret_access_key, account.account_id), Blobs(place.registry)
+    registry = Registry(blobs, account, place.registry, partial(saved.write, ["ecr"]))
+    ecr_actions.mend(blobs, tokens, account.registry)
+    durability.mend(saved, journal, (tasks.end_the_lost, registry.remove_unused))
     tasks.mend()
     ecs_actions.mend(tasks)
     tagging.mend()
     task_events.mend()
-    app = full_disk.telling(emulator.module("app").app, place.folder)
-    return tasks, guard.guard(app, account.port, account.daemon_secret, permissions.knows_key)
+    app = registry.before(full_disk.telling(emulator.module("app").app, place.folder))
+    knows_key, caller = permissions.knows_key, tokens.caller
+    return tasks, guard.guard(app, account.port, account.daemon_secret, knows_key, caller)
 
 
 if __name__ == "__main__":

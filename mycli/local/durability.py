@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
@@ -54,8 +54,8 @@ logger = logging.getLogger("mycli")
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[Any]]
 
 
-def mend(saved: SavedState, journal: Journal, after_load: Callable[[], None]) -> None:
-    """after_load: called once the state of the last run is back.
+def mend(saved: SavedState, journal: Journal, after_load: Iterable[Callable[[], None]]) -> None:
+    """after_load: what is called once the state of the last run is back.
 
     Raises LocalAccountError where that state cannot be read. (The emulator would go on without.)
     """
@@ -73,7 +73,8 @@ def mend(saved: SavedState, journal: Journal, after_load: Callable[[], None]) ->
             if state is not None:
                 emulator.service(app._state_map[key]).load_persisted_state(state)
         _play_back(entries, put, remove)
-        after_load()
+        for each in after_load:
+            each()
         save_all()
 
     def save_all(_services: Any = None) -> None:

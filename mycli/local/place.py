@@ -41,6 +41,11 @@ class Place:
         return self.folder / "logs"
 
     @property
+    def registry(self) -> Path:
+        """The layers of images. Their manifests are among the state."""
+        return self.folder / "registry"
+
+    @property
     def stacks(self) -> Path:
         return self.folder / "stacks"
 
@@ -66,6 +71,11 @@ class Account:
     @property
     def origin(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def registry(self) -> str:
+        """The host of its container registry, as it stands in an image's name."""
+        return f"127.0.0.1:{self.port}"
 
 
 def place() -> Place:

@@ -12,13 +12,20 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from mycli.local.guard import MAX_INVOKE_BYTES, Message, guard
+from mycli.local.guard import (
+    MAX_INVOKE_BYTES,
+    MAX_LAYER_BYTES,
+    MAX_MANIFEST_BYTES,
+    Message,
+    guard,
+)
 from tests.local.conftest import Running
 
 PORT = 4566
 KEY = "AKIAABCDEFGHIJKLMNOP"
 HOST = ("host", f"127.0.0.1:{PORT}")
 SIGNED = ("authorization", f"AWS4-HMAC-SHA256 Credential={KEY}/20260101/us-east-1/ecs/aws4_request")
+CALLERS = {"Basic good": "somebody"}
 INVOKE = "/restapis/abc123/prod/_user_request_/execute"
 
 
@@ -59,7 +66,10 @@ def ask(
         "query_string": query.encode(),
         "headers": [(name.encode(), value.encode()) for name, value in headers],
     }
-    guarded = guard(app, PORT, "secret", lambda key: key == KEY, body_seconds=0.01)
+    knows_key, seconds = KEY.__eq__, 0.01
+    guarded = guard(
+        app, PORT, "secret", knows_key, CALLERS.get, body_seconds=seconds, piece_seconds=seconds
+    )
     asyncio.run(guarded(scope, receive, send))
     answered = {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], answered, json.loads(sent[1]["body"])
@@ -139,7 +149,8 @@ def test_another_version_of_http_is_refused(version: str) -> None:
         "/_aws/execute-api/abc123/prod/execute",
         "/_mycli/other",
         "/health",
-        "/v2/_catalog",
+        "/v2x",
+        "/v2.0/_catalog",
         "/oauth2/token",
         "/graphql",
         "/bucket/key",
@@ -166,7 +177,6 @@ def test_the_emulators_own_paths_are_shut(path: str) -> None:
         "/restapis/abc123/prod/_user_request_x",
         "/x/restapis/abc123/prod/_user_request_/execute",
         "/2015-03-31/functions/f/invocations",
-        "/v2/credentials/abc",
         "/bucket/key",
     ],
 )
@@ -230,6 +240,48 @@ def test_a_proof_needs_a_real_nonce(query: str) -> None:
     assert status("/_mycli/prove", HOST, method="GET", query=query) == 400
 
 
+# --- The registry ---------------------------------------------------------------------------------
+
+LOGIN = ("authorization", "Basic good")
+UPLOAD = "/v2/a/blobs/uploads/0123"
+
+
+@pytest.mark.parametrize("path", ["/v2", "/v2/", "/v2/a/manifests/1", "/v2/../restapis", UPLOAD])
+def test_the_registry_is_for_those_with_its_password(path: str) -> None:
+    assert status(path, HOST, LOGIN, method="GET") == 200
+    bad = ("authorization", "Basic bad")
+    for headers in ([], [SIGNED], [bad], [LOGIN, LOGIN], [LOGIN, bad], [bad, LOGIN]):
+        code, answered, body = ask(path, HOST, *headers, method="GET")
+        assert (code, answered["www-authenticate"][:6]) == (401, "Basic "), headers
+        assert body["errors"][0]["code"] == "UNAUTHORIZED"
+
+
+@pytest.mark.parametrize("path", ["/", "/restapis", INVOKE, "/v2x", "/v2.0/", "/x/v2/", "//v2/"])
+def test_a_password_of_the_registry_opens_nothing_else(path: str) -> None:
+    assert status(path, HOST, LOGIN) == 403
+
+
+def test_the_registry_is_shut_to_pages_and_other_hosts() -> None:
+    for stranger in ([HOST, ("origin", "null")], [HOST, ("sec-fetch-site", "none")], [HOST, HOST]):
+        assert status("/v2/", *stranger, LOGIN) == 403
+    assert status("/v2/", ("host", "evil.example:4566"), LOGIN) == 403
+    assert status("/v2/", LOGIN) == 403
+
+
+def test_layers_may_be_large_and_manifests_not() -> None:
+    for path, limit in ((UPLOAD, MAX_LAYER_BYTES), ("/v2/a/manifests/1", MAX_MANIFEST_BYTES)):
+        assert status(path, HOST, LOGIN, ("content-length", str(limit)), method="PUT") == 200
+        for announced in (str(limit + 1), "9" * 100, "-1", "1e3", ""):
+            length = ("content-length", announced)
+            assert status(path, HOST, LOGIN, length, method="PUT") == 413
+    assert status("/v2/a/manifests/1", HOST, LOGIN, body=b"x" * (MAX_MANIFEST_BYTES + 1)) == 413
+
+
+def test_each_piece_of_a_layer_must_come_in_time() -> None:
+    assert status(UPLOAD, HOST, LOGIN, method="PATCH", body=None) == 408
+    assert status("/v2/a/manifests/1", HOST, LOGIN, method="PUT", body=None) == 408
+
+
 def test_websockets_are_refused() -> None:
     sent: list[Message] = []
 
@@ -240,7 +292,7 @@ def test_websockets_are_refused() -> None:
         raise AssertionError
 
     scope: Message = {"type": "websocket", "headers": [], "path": INVOKE}
-    asyncio.run(guard(nothing, PORT, "secret", lambda _: True)(scope, nothing, send))
+    asyncio.run(guard(nothing, PORT, "secret", lambda _: True, CALLERS.get)(scope, nothing, send))
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
