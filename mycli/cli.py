@@ -35,6 +35,7 @@ VERBS = {
     "logs": "",
     "stop": "",
     "list": "list_",
+    "build": "",
     "list-images": "",
     "register-image": "",
     "unregister-image": "",

@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mycli.building.services import parse_build, parse_services
+from mycli.building.services import FILE_NAME, parse_build, parse_services
 from mycli.config import line_of, read_yaml, refuse_unknown_keys
 from mycli.errors import ConfigError, UsageError
 from orchestrator import wire
-
-FILE_NAME = ".mycli.yaml"
 
 _KINDS: Mapping[str, tuple[type, str]] = {
     "repo": (str, "text"),

@@ -34,6 +34,7 @@ def tell_settings(settings: Settings, command: str) -> None:
         "Repository": ("repo", settings.repo),
         "Branch": ("branch", settings.branch),
         "Image": ("image", settings.image),
+        "Service": ("service", settings.service and settings.service.name),
         "Environment": ("env", ", ".join(settings.env)),
         "Timeout": ("timeout", f"{settings.timeout} s" if "timeout" in settings.sources else None),
         "Folder": ("workdir", settings.workdir),

@@ -15,7 +15,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from mycli.building.places import Places, find_places
-from mycli.building.services import Service
+from mycli.building.services import FILE_NAME, Service
 from mycli.building.tracked import EXECUTABLE, Tracked
 from mycli.errors import UsageError
 
@@ -43,18 +43,22 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What goes into one image. platform: such as `linux/amd64`. dockerfile: from the context.
+    """What goes into one image. arch: one of PLATFORMS. dockerfile: from the context.
 
     dirty: what is tracked and not as in HEAD, or missing. untracked: what stands beside the rest,
     and is left out. Both from the folder of .mycli.yaml.
     """
 
     service: Service
-    platform: str
+    arch: str
     dockerfile: str
     entries: tuple[Entry, ...]
     dirty: tuple[str, ...]
     untracked: tuple[str, ...]
+
+    @property
+    def platform(self) -> str:
+        return PLATFORMS[self.arch]
 
     @property
     def tag(self) -> str:
@@ -86,12 +90,23 @@ def read_inputs(service: Service, arch: str) -> Inputs:
     missing = {path for path, entry in read if entry is None}
     return Inputs(
         service=service,
-        platform=PLATFORMS[arch],
+        arch=arch,
         dockerfile=os.path.relpath(places.dockerfile, places.context),
         entries=tuple(entries),
         dirty=_shown(service, missing.union(places.repository.changed_since_commit(places.all))),
         untracked=_shown(service, places.repository.untracked(places.paths)),
     )
+
+
+def changed_since(service: Service, ref: str) -> bool:
+    """Whether the image may differ from the one of the commit where `ref` and HEAD parted.
+
+    Looked at are its files and the project file that describes it. Raises UsageError.
+    """
+    places = find_places(service)
+    described = service.folder.resolve() / FILE_NAME
+    fork = places.repository.fork_point(ref)
+    return bool(places.repository.changed([*places.all, described], fork))
 
 
 def _read_all(places: Places, tracked: Iterable[Tracked]) -> Iterator[tuple[Path, Entry | None]]:

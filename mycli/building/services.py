@@ -11,6 +11,8 @@ from mycli.config import line_of, refuse_unknown_keys
 from mycli.errors import ConfigError
 from orchestrator import wire
 
+FILE_NAME = ".mycli.yaml"
+
 _KINDS: Mapping[str, tuple[type, str]] = {
     "context": (str, "a folder, from the one of this file"),
     "dockerfile": (str, "a file, from the context"),

@@ -17,6 +17,7 @@ from mycli.commands import Json, Profile, connect, of_profile
 from mycli.errors import EndpointError, ExecutionFailed, MycliError, UsageError
 
 if TYPE_CHECKING:
+    from mycli.building.images import Image
     from mycli.client import Client
     from mycli.execution import Execution
     from mycli.project import Settings
@@ -35,6 +36,9 @@ def exec_(
     ] = None,
     image: Annotated[
         str | None, typer.Option(metavar="IMAGE", help="Docker image to use, or its name.")
+    ] = None,
+    service: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The image of this service in .mycli.yaml.")
     ] = None,
     env: Annotated[
         list[str] | None,
@@ -71,12 +75,14 @@ def exec_(
     """Run a command as a task, in any image, on any repository.
 
     One argument is a shell command. Several are the exact arguments of a program. Flags go before
-    it. What is not given comes from MYCLI_* variables, .mycli.yaml and git.
+    it. What is not given comes from MYCLI_* variables, .mycli.yaml and git. An image that
+    .mycli.yaml says how to build is built and pushed where the stack does not have it yet.
 
     \b
     mycli exec "terraform plan"
     mycli exec -f --image python:3.13 --env CI=1 "pip install . && pytest"
     mycli exec --repo https://github.com/user/infra --branch dev "make deploy"
+    mycli exec -f --service api "pytest"
     mycli exec -f --skip-git --image alpine:latest -- printf '%s\\n' "it's" exact
 
     It returns as soon as the task is started. With -f the command's output goes to stdout and all
@@ -92,6 +98,7 @@ def exec_(
         "repo": repo,
         "branch": branch,
         "image": image,
+        "service": service,
         "env": _variables(env or []),
         "timeout": None if timeout is None else project_file.seconds("--timeout", timeout),
         "workdir": workdir,
@@ -104,8 +111,13 @@ def exec_(
     with connect(profile) as client:
         settings = project.resolve(given, Path.cwd(), is_local=client.profile.is_loopback)
         terminal.tell_settings(settings, shell)
-        execution = _start(client, _request(shell, settings, request_id))
+        request = _request(shell, settings, request_id)  # checked before anything is built
+        built = _built_image(client, settings)
+        if built:
+            request = dataclasses.replace(request, image=built.address, arch=built.arch)
+        execution = _start(client, request)
         document = dataclasses.asdict(execution.started) if execution.started else {}
+        document |= {"built": built.to_json()} if built else {}
         if follow or wait:
             _stay(execution, document, follow, as_json, of_profile(profile))
         terminal.tell_started(execution, beside=as_json, flags=of_profile(profile))
@@ -173,6 +185,17 @@ def _request(command: str, settings: Settings, request_id: str | None) -> ExecRe
             arch=settings.arch,
             request_id=request_id,
         )
+
+
+def _built_image(client: Client, settings: Settings) -> Image | None:
+    """The image of the service that was chosen, if one was; built and pushed where it is new."""
+    if settings.service is None:
+        return None
+    from mycli.building import images
+
+    image = images.provide(client, settings.service, settings.arch or images.DEFAULT_ARCH)
+    output.step(f"Image: {image.address} ({image.origin})")
+    return image
 
 
 def _start(client: Client, request: ExecRequest) -> Execution:

@@ -1,0 +1,154 @@
+"""Docker or Podman: what builds an image here, and pushes it.
+
+Their output is the story, so it goes to stderr as it comes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from mycli.building.staging import Staged
+from mycli.errors import BuildError, UsageError
+
+_COMMANDS = ("docker", "podman")
+_ANSWER_SECONDS = 20.0  # a daemon may be behind ssh
+_END_SECONDS = 10.0  # what a builder may take to clean up after itself
+_STDERR = 2
+
+
+@dataclass(frozen=True)
+class Builder:
+    """command: as it is called. is_podman: what it is, which is not always what it is called."""
+
+    command: str
+    is_podman: bool
+    with_buildx: bool
+
+    def __str__(self) -> str:
+        return "docker buildx" if self.with_buildx else self.command
+
+
+def find_builder() -> Builder:
+    """The one that MYCLI_BUILDER names, else Docker, else Podman. Raises BuildError."""
+    wanted = os.environ.get("MYCLI_BUILDER", "")
+    if wanted and wanted not in _COMMANDS:
+        raise UsageError(f"MYCLI_BUILDER is {wanted!r}", "it must be docker or podman")
+    why: list[str] = []
+    for command in (wanted,) if wanted else _COMMANDS:
+        if shutil.which(command) is None:
+            why.append(f"{command} is not on PATH")
+        elif _answers(command, "version", "--format", "{{.Server.Version}}") is None:
+            why.append(f"{command} does not answer (`{command} version` says why)")
+        else:
+            # Where Podman is called docker, it still reads its own files.
+            is_podman = "podman" in (_answers(command, "--version") or "").lower()
+            with_buildx = not is_podman and _answers(command, "buildx", "version") is not None
+            return Builder(command, is_podman, with_buildx)
+    raise BuildError(
+        f"nothing here can build an image: {', '.join(why)}",
+        "install or start Docker or Podman; or run in an image that is there: IMAGE_TAG=TAG for "
+        "one that a pipeline has built, --image for any other",
+    )
+
+
+def _answers(*argv: str) -> str | None:
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        asked = subprocess.run(
+            argv,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=_ANSWER_SECONDS,
+        )
+        if asked.returncode == 0:
+            return asked.stdout
+    return None
+
+
+def build(
+    builder: Builder, staged: Staged, *, image: str, platform: str, args: Mapping[str, str]
+) -> int:
+    """Build the image under this name; returns the builder's exit code."""
+    argv = [builder.command, *(["buildx"] if builder.with_buildx else []), "build"]
+    if builder.with_buildx:
+        argv.append("--load")  # into the store that `push` reads
+    if builder.is_podman:
+        argv += ["--format", "docker"]  # in its own format it leaves SHELL out
+    argv += ["--platform", platform, "--file", str(staged.dockerfile), "--tag", image]
+    for name, value in sorted(args.items()):
+        argv += ["--build-arg", f"{name}={value}"]
+    # An attestation would make an index of the one image, for nobody.
+    return run([*argv, str(staged.context)], {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"})
+
+
+def push(builder: Builder, image: str, destination: str, login: Path, *, in_clear: bool) -> int:
+    """Push the image to its address; returns the builder's exit code.
+
+    login: what registry.py wrote for this builder. in_clear: over plain HTTP, on this machine.
+    """
+    if builder.is_podman:
+        argv = [builder.command, "push", "--authfile", str(login)]
+        argv += ["--tls-verify=false"] if in_clear else []
+        return run([*argv, image, f"docker://{destination}"])
+    named = _answers(builder.command, "tag", image, destination)
+    if named is None:
+        return 1
+    try:
+        return run([builder.command, "--config", str(login), "push", destination])
+    finally:
+        _answers(builder.command, "rmi", destination)  # the name only: `image` is left
+
+
+def run(argv: Sequence[str], more: Mapping[str, str] | None = None) -> int:
+    """Run a builder to its end, also where we are interrupted meanwhile."""
+    process = subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=_STDERR, env={**os.environ, **(more or {})}
+    )
+    try:
+        return process.wait()
+    except BaseException:
+        process.terminate()
+        try:
+            process.wait(_END_SECONDS)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.kill()
+            process.wait()
+        raise
+
+
+@contextlib.contextmanager
+def ending_cleanly() -> Generator[None]:
+    """Let TERM and HUP end us as Ctrl-C does: with what is temporary taken away.
+
+    That is how a pipeline is cancelled. One that is ignored, as under nohup, stays so.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread hears signals
+        return
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    heard = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is signal.SIG_DFL
+    ]
+    for number in heard:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, signal.SIG_DFL)
