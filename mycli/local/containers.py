@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mycli.errors import LocalAccountError
+from mycli.local import pulls
 from mycli.local.processes import CannotStart, Launch
 
 OPEN_FILES = 65_535  # what a Fargate container gets
@@ -27,8 +28,8 @@ PROCESSES = 32_768
 _ENGINES = ("docker", "podman")
 
 
-Runtime = Callable[[str, Mapping[str, Any], Mapping[str, str]], Launch]
-"""(task id, container definition, environment) -> what to run. Raises CannotStart."""
+Runtime = Callable[[str, Mapping[str, Any], Mapping[str, str], pulls.Wanted], Launch]
+"""(task id, container definition, environment, image) -> what to run. Raises CannotStart."""
 
 
 def find_engine() -> str | None:
@@ -69,11 +70,15 @@ def runtime(name: str, tasks: Path, account_id: str) -> Runtime:
     left = _engine(engine, "ps", "--all", "--quiet", "--filter", f"label={label}").stdout.split()
     if left:
         _engine(engine, "rm", "--force", *left)
-    return partial(_as_container, engine, label)
+    return partial(_as_container, engine=engine, label=label)
 
 
 def _as_process(
-    tasks: Path, task_id: str, definition: Mapping[str, Any], environment: Mapping[str, str]
+    tasks: Path,
+    task_id: str,
+    definition: Mapping[str, Any],
+    environment: Mapping[str, str],
+    _: pulls.Wanted,
 ) -> Launch:
     scratch = tasks / task_id
     folders = {name: scratch / name for name in ("home", "tmp", "workspace")}
@@ -98,18 +103,16 @@ def _as_process(
 
 
 def _as_container(
-    engine: str,
-    label: str,
     task_id: str,
     definition: Mapping[str, Any],
     environment: Mapping[str, str],
+    wanted: pulls.Wanted,
+    *,
+    engine: str,
+    label: str,
 ) -> Launch:
     """Make the container; it is started, attached, by the supervisor, and removed by it."""
-    name, image = f"mycli-{task_id}", str(definition["image"])
-    if _engine(engine, "image", "inspect", image).returncode != 0:
-        pulled = _engine(engine, "pull", "--quiet", image)
-        if pulled.returncode != 0:
-            raise CannotStart(f"CannotPullContainerError: {_last_line(pulled.stderr)}")
+    name, image = f"mycli-{task_id}", pulls.have(engine, wanted)
     entry_point = list(definition.get("entryPoint") or [])
     options = {
         # The tasks' own network: a repository served on this machine can be cloned.

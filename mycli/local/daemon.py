@@ -180,6 +180,7 @@ def _assemble(place: Place, account: Account) -> tuple[Any, Any]:
         task_events,
     )
     from mycli.local.blobs import Blobs
+    from mycli.local.image_logins import ImageLogins
     from mycli.local.registry import Registry
     from mycli.local.registry_tokens import Tokens
     from mycli.local.tasks import Tasks
@@ -192,8 +193,8 @@ def _assemble(place: Place, account: Account) -> tuple[Any, Any]:
     journal = saved_state.Journal(place.state, seal)
     saved = saved_state.SavedState(place.state, seal, journal)
     runtime = containers.runtime(account.runtime, place.tasks, account.account_id)
-    tasks = Tasks(runtime, place.tasks, journal)
     tokens, blobs = Tokens(account.secret_access_key, account.account_id), Blobs(place.registry)
+    tasks = Tasks(runtime, ImageLogins(tokens, account.registry), place.tasks, journal)
     registry = Registry(blobs, account, place.registry, partial(saved.write, ["ecr"]))
     ecr_actions.mend(blobs, tokens, account.registry)
     durability.mend(saved, journal, (tasks.end_the_lost, registry.remove_unused))

@@ -12,6 +12,7 @@ from typing import Any
 from mycli.local import emulator, log_streams, permissions, processes, task_events
 from mycli.local.containers import Runtime
 from mycli.local.full_disk import has_room
+from mycli.local.image_logins import ImageLogins
 from mycli.local.processes import CannotStart
 from mycli.local.saved_state import NOT_KEPT, Journal
 from mycli.local.trees import remove_tree
@@ -32,8 +33,11 @@ class Tasks:
     in its log stream before the task is STOPPED.
     """
 
-    def __init__(self, runtime: Runtime, scratch: Path, journal: Journal) -> None:
+    def __init__(
+        self, runtime: Runtime, images: ImageLogins, scratch: Path, journal: Journal
+    ) -> None:
         self._runtime = runtime
+        self._images = images
         self._scratch = scratch
         self._journal = journal
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -69,7 +73,8 @@ class Tasks:
         container = _overridden(definition["containerDefinitions"][0], overrides)
         environment = _environment(container, definition["executionRoleArn"])
         stream = _log_stream(container, task_id)
-        launch = self._runtime(task_id, container, environment)
+        image = self._images.wanted(definition, container)
+        launch = self._runtime(task_id, container, environment, image)
         process = processes.start(launch)
         with process:
             self._processes[task["taskArn"]] = process

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mycli.local import account, containers
+from mycli.local import account, containers, pulls
 from mycli.local.containers import find_engine
 from mycli.local.processes import CannotStart, Launch
 from tests.local.conftest import CLUSTER, Running, new_account, prepare, until
@@ -23,7 +23,8 @@ BUSYBOX = shutil.which("busybox")
 
 
 def launch(tmp_path: Path, definition: dict[str, Any]) -> Launch:
-    return containers.runtime("process", tmp_path, "123456789012")("task-1", definition, {"A": "1"})
+    process = containers.runtime("process", tmp_path, "123456789012")
+    return process("task-1", definition, {"A": "1"}, pulls.Wanted("unused"))
 
 
 def test_a_process_gets_scratch_folders_of_its_own(tmp_path: Path) -> None:

@@ -1,0 +1,163 @@
+"""The image of a task, in the engine's store: what is there already, or is pulled.
+
+As on Fargate it must be of the platform that the task asks for, its own registry is asked as the
+task's execution role, and another one with the login that the definition names. An image that is
+there is used, whoever made it, but of the account's own registry: a tag there may have moved.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from mycli.local.processes import CannotStart
+
+_PLATFORMS = {"X86_64": "linux/amd64", "ARM64": "linux/arm64"}
+_DOCKER_HUB = "docker.io"
+_one_at_a_time: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+
+@dataclass(frozen=True)
+class Login:
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An image for a task. architecture: as ECS names it.
+
+    login: what its registry is asked with, called when it is; it may raise CannotStart. always:
+    whether the registry is asked also where the image is there.
+    """
+
+    image: str
+    architecture: str = "X86_64"
+    login: Callable[[], Login | None] = lambda: None
+    always: bool = False
+
+    @property
+    def platform(self) -> str:
+        return _PLATFORMS.get(self.architecture, self.architecture)
+
+    @property
+    def host(self) -> str:
+        """Of its registry."""
+        return registry_of(self.image)
+
+
+def registry_of(image: str) -> str:
+    """The host in an image's name; Docker Hub where it names none."""
+    first, slash, _ = image.partition("/")
+    is_host = slash and ("." in first or ":" in first or first == "localhost")
+    return first if is_host else _DOCKER_HUB
+
+
+def have(engine: str, wanted: Wanted) -> str:
+    """The image's id in the engine's store. Raises CannotStart."""
+    with _one_at_a_time[wanted.image]:
+        there = _inspect(engine, wanted.image)
+        if there and there[1] == wanted.platform and not wanted.always:
+            return there[0]
+        failure = _pull(engine, wanted)
+        now = _inspect(engine, wanted.image)
+        if failure and there and there[1] != wanted.platform:
+            raise _of_another_platform(wanted, there[1])
+        if failure or now is None:
+            raise CannotStart(f"CannotPullContainerError: {failure}")
+        if now[1] != wanted.platform:
+            raise _of_another_platform(wanted, now[1])
+        return now[0]
+
+
+def _of_another_platform(wanted: Wanted, found: str) -> CannotStart:
+    return CannotStart(
+        "CannotPullContainerError: image Manifest does not contain descriptor matching platform "
+        f"'{wanted.platform}': {wanted.image} is for {found}"
+    )
+
+
+def _inspect(engine: str, image: str) -> tuple[str, str] | None:
+    """Id and platform of an image that is there. (Docker has variants of arm64, too.)"""
+    asked = _run(engine, "image", "inspect", "--format", "{{.Id}} {{.Os}}/{{.Architecture}}", image)
+    if asked.returncode != 0:
+        return None
+    image_id, _, platform = asked.stdout.strip().partition(" ")
+    return image_id, platform
+
+
+def _pull(engine: str, wanted: Wanted) -> str:
+    """Pull the image; why it could not be, or nothing."""
+    is_podman = "podman" in _run(engine, "--version").stdout.lower()
+    login = wanted.login()
+    options = ["--quiet", "--platform", wanted.platform]
+    if is_podman and wanted.host.partition(":")[0] in ("127.0.0.1", "localhost"):
+        options.append("--tls-verify=false")  # as Docker does for this machine
+    with contextlib.ExitStack() as held:
+        before: list[str] = []
+        if login:
+            place = held.enter_context(_kept_for_a_pull(wanted.host, login, is_podman))
+            if is_podman:
+                options += ["--authfile", str(place)]
+            else:
+                before = ["--config", str(place)]
+        pulled = _run(engine, *before, "pull", *options, wanted.image)
+    if pulled.returncode == 0:
+        return ""
+    return (pulled.stderr.strip().splitlines() or ["no reason given"])[-1]
+
+
+@contextlib.contextmanager
+def _kept_for_a_pull(host: str, login: Login, is_podman: bool) -> Generator[Path]:
+    """Where the engine's command reads the login from, for its own user alone: never from argv.
+
+    Docker takes a folder, which has the rest of its user's: a context may say where its daemon is.
+    """
+    pair = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
+    key = "https://index.docker.io/v1/" if host == _DOCKER_HUB and not is_podman else host
+    with tempfile.TemporaryDirectory(prefix="pull-") as name:
+        folder = Path(name)
+        settings: dict[str, Any] = {}
+        if not is_podman:
+            own = Path.home() / ".docker"
+            settings = _settings(own / "config.json")
+            for entry in own.iterdir() if own.is_dir() else ():
+                if entry.name != "config.json":
+                    (folder / entry.name).symlink_to(entry)
+        file = folder / "config.json"
+        file.touch(mode=0o600)
+        file.write_text(json.dumps({**settings, "auths": {key: {"auth": pair}}}))
+        yield file if is_podman else folder
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    """Without whom to ask for a password: it would be asked instead of us."""
+    try:
+        found = cast("dict[str, Any]", dict(json.loads(file.read_bytes())))
+    except (OSError, ValueError, TypeError):
+        return {}
+    return {
+        name: found[name] for name in found if name not in ("auths", "credsStore", "credHelpers")
+    }
+
+
+def _run(engine: str, *argv: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [engine, *argv],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env=os.environ,
+    )
