@@ -19,14 +19,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from mycli.local import emulator
+from mycli.local import emulator, log_pages
+from mycli.local.log_pages import PAGE_BYTES, Event
 from mycli.local.saved_state import append_whole
 
-PAGE_BYTES = 1024 * 1024  # GetLogEvents answers 1 MB or 10,000 events, whichever comes first
-PAGE_EVENTS = 10_000
-
 logger = logging.getLogger("mycli")
-Event = dict[str, Any]
 
 
 class EventFile:
@@ -190,7 +187,8 @@ def mend(folder: Path) -> None:
     logs._delete_log_group = delete_log_group
     logs.load_persisted_state = load_persisted_state
     logs._append_log_events = append
-    logs._get_log_events = _get_log_events
+    logs._get_log_events = log_pages.get_log_events
+    logs._filter_log_events = log_pages.filter_log_events
     emulator.service("lambda_svc")._emit_lambda_logs = _log_invocation
 
 
@@ -228,33 +226,6 @@ def open_stream(group_name: str, stream_name: str) -> Event | None:
     logs._create_log_stream({"logGroupName": group_name, "logStreamName": stream_name})
     group = logs._log_groups.get(group_name)
     return group["streams"].get(stream_name) if group else None
-
-
-def _get_log_events(data: Event) -> Any:
-    """GetLogEvents with AWS's limit of 1 MB a page; a token is the number of an event."""
-    logs = emulator.service("cloudwatch_logs")
-    group_name, stream_name = logs._resolve_log_group_name(data), data.get("logStreamName")
-    group = logs._log_groups.get(group_name)
-    if group is None or stream_name not in group["streams"]:
-        missing = "log stream" if group else "log group"
-        reason = f"The specified {missing} does not exist."
-        return logs.error_response_json("ResourceNotFoundException", reason, 400)
-    events: EventFile = group["streams"][stream_name]["events"]
-    limit = min(data.get("limit", PAGE_EVENTS), PAGE_EVENTS)
-    token = data.get("nextToken") or ("f/0" if data.get("startFromHead") else f"b/{len(events)}")
-    direction, _, place = token.partition("/")
-    if direction not in ("f", "b") or not place.isdecimal():
-        reason = "The specified nextToken is invalid."
-        return logs.error_response_json("InvalidParameterException", reason, 400)
-    at = min(int(place), len(events))
-    first = at if direction == "f" else max(0, at - limit)
-    last = events.page_end(first, limit) if direction == "f" else at
-    page = [
-        {key: event[key] for key in ("timestamp", "message", "ingestionTime")}
-        for event in events[first:last]
-    ]
-    tokens = {"nextForwardToken": f"f/{last}", "nextBackwardToken": f"b/{first}"}
-    return logs.json_response({"events": page, **tokens})
 
 
 def _log_invocation(
