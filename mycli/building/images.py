@@ -46,7 +46,7 @@ class Image:
         """Where it is from, for whoever reads its address."""
         if self.state == "prebuilt":
             return f"service {self.service.name}, by IMAGE_TAG"
-        now = "built and pushed now" if self.state == "pushed" else self.state
+        now = "just pushed" if self.state == "pushed" else self.state
         return f"built from {output.escaped(self.service.shown_dockerfile)}, {now}"
 
     @property

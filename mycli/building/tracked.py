@@ -74,15 +74,14 @@ class Repository:
 
     def fork_point(self, since: str) -> str:
         """The newest commit that HEAD has in common with this one. Raises UsageError."""
+        hint = "a CI checkout may have the newest commit only: fetch more (fetch-depth: 0)"
         commit = self._commit(since)
+        if not commit:
+            raise UsageError(f"git knows no commit {since!r}", hint)
         try:
-            return _git(self.top, "merge-base", commit or since, "HEAD").decode().strip()
+            return _git(self.top, "merge-base", commit, "HEAD").decode().strip()
         except GitFailed:
-            known = f"git knows no commit {since!r}"
-            raise UsageError(
-                f"HEAD has nothing in common with {since!r}" if commit else known,
-                "a CI checkout may have the newest commit only: fetch more (fetch-depth: 0)",
-            ) from None
+            raise UsageError(f"HEAD has nothing in common with {since!r}", hint) from None
 
     def _commit(self, name: str) -> str:
         words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")

@@ -1,0 +1,149 @@
+"""Docker and Podman: which is taken, what it is told, and what is left when it is interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mycli import UsageError
+from mycli.building.builder import Builder, build, find_builder, push
+from mycli.building.staging import Staged
+from mycli.errors import BuildError
+from tests.building.conftest import ANSWERS, Tools
+
+DOCKER = Builder("docker", is_podman=False, with_buildx=False)
+BUILDX = Builder("docker", is_podman=False, with_buildx=True)
+PODMAN = Builder("podman", is_podman=True, with_buildx=False)
+STAGED = Staged(Path("/staged/context"), Path("/staged/context/Dockerfile"))
+
+
+@pytest.mark.parametrize(
+    ("docker", "podman", "found"),
+    [
+        ("docker", "podman", DOCKER),
+        ("buildx", "podman", BUILDX),
+        ("buildx", "", BUILDX),
+        ("", "podman", PODMAN),
+        ("dead", "podman", PODMAN),
+        ("podman", "", Builder("docker", is_podman=True, with_buildx=False)),
+    ],
+)
+def test_the_first_that_answers(docker: str, podman: str, found: Builder, tools: Tools) -> None:
+    for command, kind in (("docker", docker), ("podman", podman)):
+        if kind:
+            tools.add(command, ANSWERS[kind])
+    assert find_builder() == found
+
+
+def test_the_user_decides(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    tools.add("docker", ANSWERS["docker"])
+    tools.add("podman", ANSWERS["podman"])
+    monkeypatch.setenv("MYCLI_BUILDER", "podman")
+    assert find_builder() == PODMAN
+    tools.add("podman", ANSWERS["dead"])
+    with pytest.raises(BuildError, match="podman does not answer"):
+        find_builder()
+    monkeypatch.setenv("MYCLI_BUILDER", "kaniko")
+    with pytest.raises(UsageError, match="MYCLI_BUILDER is 'kaniko'"):
+        find_builder()
+
+
+def test_none_is_told_with_what_else_can_be_done(tools: Tools) -> None:
+    tools.add("docker", ANSWERS["dead"])
+    with pytest.raises(BuildError) as caught:
+        find_builder()
+    assert caught.value.message == (
+        "nothing here can build an image: docker does not answer (`docker version` says why), "
+        "podman is not on PATH"
+    )
+    assert all(word in caught.value.hint for word in ("install", "IMAGE_TAG", "--image"))
+
+
+@pytest.mark.parametrize(
+    ("builder", "words"),
+    [
+        (DOCKER, "build"),
+        (BUILDX, "buildx build --load"),
+        (PODMAN, "build --format docker"),
+    ],
+)
+def test_what_a_build_is_told(
+    builder: Builder, words: str, tools: Tools, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tools.add(builder.command, "echo built; echo and warned >&2; exit 3")
+    args = {"B": "two words", "A": "1"}
+    assert build(builder, STAGED, image="i:t", platform="linux/arm64", args=args) == 3
+    assert tools.asked("build") == [
+        f"{words} --platform linux/arm64 --file /staged/context/Dockerfile --tag i:t "
+        "--build-arg A=1 --build-arg B=two words /staged/context"
+    ]
+    printed = capfd.readouterr()
+    assert (printed.out, printed.err) == ("", "built\nand warned\n")
+
+
+def test_what_a_push_is_told(tools: Tools) -> None:
+    for command in ("docker", "podman"):
+        tools.add(command, "")
+    login = Path("/login")
+    assert push(PODMAN, "local:t", "r.example/x:t", login, in_clear=False) == 0
+    assert push(PODMAN, "local:t", "127.0.0.1:1/x:t", login, in_clear=True) == 0
+    assert push(DOCKER, "local:t", "r.example/x:t", login, in_clear=False) == 0
+    assert tools.log.read_text().splitlines() == [
+        "push --authfile /login local:t docker://r.example/x:t",
+        "push --authfile /login --tls-verify=false local:t docker://127.0.0.1:1/x:t",
+        "tag local:t r.example/x:t",
+        "--config /login push r.example/x:t",
+        "rmi r.example/x:t",
+    ]
+
+
+def test_a_push_that_fails_leaves_no_name(tools: Tools) -> None:
+    tools.add("docker", '[ "$3" != push ]')
+    assert push(BUILDX, "local:t", "r.example/x:t", Path("/login"), in_clear=False) == 1
+    assert tools.asked("rmi") == ["rmi r.example/x:t"]
+
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from mycli.building.builder import ending_cleanly, run
+try:
+    with ending_cleanly():
+        run(["sh", "-c", sys.argv[1]])
+finally:
+    print("taken away", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("script", ["trap 'echo ended >&2; exit 1' TERM; ", ""])
+def test_an_interruption_ends_the_builder_and_then_us(
+    number: signal.Signals, script: str, tmp_path: Path
+) -> None:
+    up = tmp_path / "pid"
+    wait = f"echo $$ > {up}.new; mv {up}.new {up}; while :; do sleep 0.05; done"
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, script + wait],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 30
+    while not up.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    builder = int(up.read_text())
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert out == "taken away\n"
+    assert ("ended\n" in err) == bool(script)
+    assert process.returncode == (-2 if number == signal.SIGINT else 128 + number)
+    with pytest.raises(ProcessLookupError):
+        os.kill(builder, 0)
