@@ -122,7 +122,7 @@ def guard(
             await app(scope, _limited(receive, headers, limit), without_cors)
         except _Refused as refusal:
             if not started:
-                await _refuse(send, scope["path"], refusal)
+                await _refuse(send, scope, refusal)
 
     return guarded
 
@@ -213,15 +213,17 @@ def _limited(receive: Receive, headers: dict[str, list[str]], limit: _Limit) -> 
     return counted
 
 
-async def _refuse(send: Send, path: str, refusal: _Refused) -> None:
+async def _refuse(send: Send, scope: Message, refusal: _Refused) -> None:
     """In the words of whoever asked: the registry's clients show nothing else."""
-    if not _REGISTRY.fullmatch(path):
+    if not _REGISTRY.fullmatch(scope["path"]):
         await _answer(send, refusal.status, {"error": str(refusal)})
         return
     code = "UNAUTHORIZED" if refusal.status == 401 else "DENIED"
     document = {"errors": [{"code": code, "message": str(refusal)}]}
-    basic = [(b"www-authenticate", b'Basic realm="the account on this machine"')]
-    await _answer(send, refusal.status, document, basic if refusal.status == 401 else [])
+    more = [(b"connection", b"close")] if scope["method"] not in ("GET", "HEAD") else []
+    if refusal.status == 401:
+        more.append((b"www-authenticate", b'Basic realm="the account on this machine"'))
+    await _answer(send, refusal.status, document, more)
 
 
 async def _answer(

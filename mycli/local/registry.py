@@ -146,6 +146,8 @@ class Registry:
             # Docker and Podman show the words of a 4xx only, and try again after a 5xx.
             full = f"the disk is full: the account on this machine cannot write to {self._folder}"
             answer = _error(403, "DENIED", full)
+        if answer.status >= 400 and scope["method"] not in ("GET", "HEAD"):
+            answer.headers["Connection"] = "close"  # its body may not have been read
         await _send(send, answer, scope["method"] == "HEAD")
 
     async def _answer(self, scope: Message, receive: Receive) -> _Answer:

@@ -12,6 +12,7 @@ import binascii
 import hmac
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mycli.local import emulator
@@ -28,13 +29,16 @@ class Caller:
 
 
 class Tokens:
-    def __init__(self, secret: str, account_id: str) -> None:
+    def __init__(
+        self, secret: str, account_id: str, clock: Callable[[], float] = time.time
+    ) -> None:
         self._key = hmac.digest(secret.encode(), b"mycli registry token", "sha256")
         self._account_id = account_id
+        self._clock = clock
 
     def issue(self, caller: Caller) -> tuple[str, int]:
         """A password for this caller, and when it expires, in epoch seconds."""
-        expires = int(time.time()) + TOKEN_SECONDS
+        expires = int(self._clock()) + TOKEN_SECONDS
         claims = {"role": caller.role_arn, "id": self._role_id(caller), "expires": expires}
         content = json.dumps(claims, separators=(",", ":")).encode()
         return f"{_text(content)}.{_text(self._mac(content))}", expires
@@ -58,7 +62,7 @@ class Tokens:
         claims = json.loads(content)
         caller = Caller(claims["role"])
         there = caller.role_arn is None or self._role_id(caller) is not None
-        if not there or claims["id"] != self._role_id(caller) or claims["expires"] <= time.time():
+        if not there or claims["id"] != self._role_id(caller) or claims["expires"] <= self._clock():
             return None
         return caller
 
