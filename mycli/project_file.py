@@ -66,8 +66,8 @@ def read_file(path: Path) -> dict[str, Any]:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             quote = "; write it in quotes" if kind is str else ""
             where = f"{path}:{line_of(path, key)}"
-            # No value of a variable, and nothing that is longer than a line.
-            told = "none" if kind is dict else _as_written(value)
+            # No value of a variable is told.
+            told = "none" if key == "env" else _as_written(value)[:80]
             raise ConfigError(f"{where}: {key} is {told}", f"it must be {allowed}{quote}")
     for name, value in values.get("env", {}).items():
         if not isinstance(name, str):  # YAML takes a bare YES or ON for a boolean

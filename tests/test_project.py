@@ -421,3 +421,57 @@ def test_of_another_repository_or_branch_the_checkout_says_nothing(checkout: Pat
     (checkout / "new").write_text("new")
     assert settings(checkout, repo="https://x.y/other").warnings == ()
     assert settings(checkout, branch="prod").warnings == ()
+
+
+# --- An image of its own -------------------------------------------------------------------------
+
+SERVICES = "services: {api: {}, web: {}}\n"
+
+
+def image_or_service(folder: Path, **flags: Any) -> tuple[str | None, str | None, str | None]:
+    found = settings(folder, skip_git=True, **flags)
+    name = found.service.name if found.service else None
+    return found.image, name, found.sources.get("image" if found.image else "service")
+
+
+def test_an_image_and_a_service_go_before_each_other_by_where_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "build: {name: tool}")
+    assert image_or_service(tmp_path) == (None, "tool", ".mycli.yaml")
+    assert image_or_service(tmp_path, image="x") == ("x", None, "")
+    write(tmp_path, SERVICES + "image: y\n")
+    assert image_or_service(tmp_path) == ("y", None, ".mycli.yaml")
+    assert image_or_service(tmp_path, service="web") == (None, "web", "")
+    monkeypatch.setenv("MYCLI_SERVICE", "api")
+    assert image_or_service(tmp_path) == (None, "api", "MYCLI_SERVICE")
+    assert image_or_service(tmp_path, service="web") == (None, "web", "")
+    assert image_or_service(tmp_path, image="x") == ("x", None, "")
+    monkeypatch.delenv("MYCLI_SERVICE")
+    monkeypatch.setenv("MYCLI_IMAGE", "z")
+    assert image_or_service(tmp_path) == ("z", None, "MYCLI_IMAGE")
+    assert image_or_service(tmp_path, service="web") == (None, "web", "")
+
+
+def test_services_want_a_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, SERVICES)
+    with pytest.raises(UsageError, match="which image.*services: api, web") as caught:
+        image_or_service(tmp_path)
+    assert "--service NAME" in caught.value.hint
+    with pytest.raises(UsageError, match="has no service 'wbe'") as caught:
+        image_or_service(tmp_path, service="wbe")
+    assert caught.value.hint == "did you mean web?"
+    with pytest.raises(UsageError, match="--image and --service exclude each other"):
+        image_or_service(tmp_path, service="api", image="x")
+    monkeypatch.setenv("MYCLI_SERVICE", "api")
+    monkeypatch.setenv("MYCLI_IMAGE", "z")
+    with pytest.raises(UsageError, match="MYCLI_IMAGE and MYCLI_SERVICE exclude each other"):
+        image_or_service(tmp_path)
+
+
+def test_a_service_without_any(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"there is no \.mycli\.yaml here"):
+        image_or_service(tmp_path, service="api")
+    write(tmp_path, "image: x")
+    with pytest.raises(UsageError, match="has neither build nor services"):
+        image_or_service(tmp_path, service="api")
