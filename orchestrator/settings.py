@@ -24,7 +24,10 @@ CLIENT_CONFIG = Config(
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The function's environment. template: the ARN, with revision, of `{stack}-task`."""
+    """The function's environment. template: the ARN, with revision, of `{stack}-task`.
+
+    registries: a registry's host -> the ARN of the secret with its login.
+    """
 
     stack: str
     api_key_hash: str = field(repr=False)
@@ -37,6 +40,7 @@ class Settings:
     template: str
     default_image: str
     log_poll_seconds: float
+    registries: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -60,7 +64,10 @@ class Runtime:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Read the variables that the stack sets on the function. Raises KeyError for a missing one."""
+    """Read the variables that the stack sets on the function. Raises KeyError for a missing one.
+
+    MYCLI_REGISTRIES may be missing: a stack without private registries has none.
+    """
     return Settings(
         stack=environment["MYCLI_STACK"],
         api_key_hash=environment["API_KEY_HASH"],
@@ -73,6 +80,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         template=environment["MYCLI_TEMPLATE"],
         default_image=environment["MYCLI_DEFAULT_IMAGE"],
         log_poll_seconds=float(environment["MYCLI_LOG_POLL_SECONDS"]),
+        registries=json.loads(environment.get("MYCLI_REGISTRIES") or "{}"),
     )
 
 

@@ -21,7 +21,7 @@ from orchestrator import refusals
 from orchestrator.families import family_names, short_name
 from orchestrator.locks import alone
 from orchestrator.settings import Runtime, log
-from orchestrator.wire import CONTAINER_NAME
+from orchestrator.wire import CONTAINER_NAME, image_host
 
 STACK_TAG = "mycli:stack"
 TEMPLATE_TAG = "mycli:template"
@@ -82,7 +82,8 @@ def find(
     """
     template = _template(runtime)
     with_git = with_repo and bool(_executor(template).get("secrets"))
-    definition = _definition(template, with_git=with_git, arch=arch, shell=shell)
+    login = runtime.settings.registries.get(image_host(image))
+    definition = _definition(template, with_git=with_git, arch=arch, shell=shell, login=login)
     remembered = ("revision", image, "git" if with_git else "", *_kind(definition))
     if remembered in runtime.remembered:
         revision: Revision = runtime.remembered[remembered]
@@ -137,9 +138,17 @@ def _kind(definition: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _definition(
-    template: Mapping[str, Any], *, with_git: bool, arch: str | None, shell: str | None
+    template: Mapping[str, Any],
+    *,
+    with_git: bool,
+    arch: str | None,
+    shell: str | None,
+    login: str | None,
 ) -> dict[str, Any]:
-    """What is registered for every image: the template, its image left out."""
+    """What is registered for every image: the template, its image left out.
+
+    login: the ARN of the secret that ECS pulls with, where the image's registry is private.
+    """
     definition = {name: template[name] for name in _REGISTERED_FIELDS if template.get(name)}
     executor = {name: value for name, value in _executor(template).items() if name != "image"}
     for listed in ("environment", "secrets"):  # ECS promises no order
@@ -151,6 +160,8 @@ def _definition(
         definition["runtimePlatform"] = platform
     if shell:
         executor["entryPoint"] = [shell, *executor["entryPoint"][1:]]
+    if login:
+        executor["repositoryCredentials"] = {"credentialsParameter": login}
     return {**definition, "containerDefinitions": [executor]}
 
 
@@ -193,11 +204,16 @@ def _look_up(
         ours = tags.get(STACK_TAG) == runtime.settings.stack
         if ours and _executor(found).get("image") == image and _kind(found) == _kind(definition):
             if tags.get(TEMPLATE_TAG) != fingerprint(definition):
-                return _Missing(family=family, reason="the stack's template changed")
+                return _Missing(family=family, reason=_what_changed(found, definition))
             return _to_revision(found)
     first = free[0] if free else families[-1]
-    none = "none for this image" if first == families[0] else "its name was taken"
+    none = "first use of this image" if first == families[0] else "its name was taken"
     return _Missing(family=first, reason=none)
+
+
+def _what_changed(found: Mapping[str, Any], definition: Mapping[str, Any]) -> str:
+    was, is_ = (_executor(each).get("repositoryCredentials") for each in (found, definition))
+    return "the login to its registry changed" if was != is_ else "the stack's template changed"
 
 
 def _latest(runtime: Runtime, family: str) -> tuple[dict[str, Any] | None, dict[str, str]]:

@@ -33,6 +33,7 @@ from orchestrator.wire.executions import (
 )
 from orchestrator.wire.images import (
     DEFAULT_IMAGE,
+    DOCKER_HUB,
     IMAGE_NAME,
     ListImagesRequest,
     ListImagesResponse,
@@ -41,6 +42,7 @@ from orchestrator.wire.images import (
     RegisterImageResponse,
     UnregisterImageRequest,
     UnregisterImageResponse,
+    image_host,
 )
 from orchestrator.wire.markers import (
     begin_marker,
@@ -97,6 +99,7 @@ __all__ = [
     "CONTAINER_NAME",
     "DEFAULT_IMAGE",
     "DEFAULT_TIMEOUT_SECONDS",
+    "DOCKER_HUB",
     "FARGATE_MEMORY",
     "IMAGE_NAME",
     "IMAGE_TAG",
@@ -147,6 +150,7 @@ __all__ = [
     "begin_marker",
     "check_fargate_size",
     "end_marker",
+    "image_host",
     "invalid",
     "repo_protocol",
     "request_from_json",

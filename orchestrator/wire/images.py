@@ -12,11 +12,24 @@ from orchestrator.wire.messages import Request, Response
 from orchestrator.wire.sizes import check_fargate_size, is_arch
 
 DEFAULT_IMAGE = "ubuntu:22.04"
+# One registry under several names; the first is the one that images have.
+DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
 IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,511}")
 # A name has none of / : . @, so that most images cannot be taken for one.
 IMAGE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _IMAGE_NAME_ALLOWED = "1 to 40 small letters, digits and dashes, no dash first"
 _SHELL = re.compile(r"/[A-Za-z0-9._/+-]{1,254}")
+
+
+def image_host(image: str) -> str:
+    """The host of the registry that an image is pulled from, in small letters, with its port.
+
+    As Docker reads it: what stands before the first slash is a host only if it looks like one.
+    """
+    first, slash, _ = image.partition("/")
+    is_host = re.search(r"[.:A-Z]", first) or first == "localhost"
+    host = first.lower() if slash and is_host else DOCKER_HUB[0]
+    return DOCKER_HUB[0] if host in DOCKER_HUB else host
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ def listed(machine: Machine, *flags: str) -> dict[str, dict[str, Any]]:
 def test_what_was_registered_is_said_and_then_listed(machine: Machine) -> None:
     name = "mycli-task-team-transparent-1-0:1"
     first = machine.run("exec", "--wait", "--skip-git", "--image", "team/transparent:1.0", "true")
-    assert f"→ Registered task definition {name} (none for this image)\n" in first.err
+    assert f"→ Registered task definition {name} (first use of this image)\n" in first.err
     again = machine.json("exec", "--skip-git", "--image", "team/transparent:1.0", "true")
     assert (again["task_definition_cached"], again["task_definition_reason"]) == (True, "")
     assert again["task_definition"].endswith(f"/{name}")

@@ -39,7 +39,7 @@ def test_a_first_execution_answers_all_that_a_client_needs(account: Account) -> 
         "image_name": None,
         "task_definition": task["taskDefinitionArn"],
         "task_definition_cached": False,
-        "task_definition_reason": "none for this image",
+        "task_definition_reason": "first use of this image",
     }
     assert answer["execution_id"][:8] == f"{START:08x}"
     assert len(answer["execution_id"]) == 12
@@ -464,7 +464,7 @@ def test_the_log_says_whether_the_task_definition_was_there(
 
     account.start()
     assert messages() == [
-        "Registering new task definition mycli-task-ubuntu-22-04 (none for this image)"
+        "Registering new task definition mycli-task-ubuntu-22-04 (first use of this image)"
     ]
     account.start()
     assert messages() == ["Using cached task definition mycli-task-ubuntu-22-04:1"]

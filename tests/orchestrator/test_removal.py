@@ -125,7 +125,7 @@ def test_an_exec_after_it_registers_its_image_again(account: Account) -> None:
     account.calls.clear()
     again = account.ok("exec", command="true", skip_git=True, image="alpine")
     assert account.calls.count("RunTask") == 1  # ECS need not refuse it first
-    assert again["task_definition_reason"] == "none for this image"
+    assert again["task_definition_reason"] == "first use of this image"
     assert again["status"] == "starting"
 
 

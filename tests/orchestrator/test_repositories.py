@@ -15,13 +15,13 @@ REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 TAG = "0123456789abcdef"
 
 
-def push(account: Account, tag: str, content: str = "") -> str:
+def push(account: Account, tag: str, content: str = "0") -> str:
     """Put an image under a tag, past the function: its digest."""
     manifest = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-        "config": {"digest": f"sha256:{content}", "size": 1},
-        "layers": [],
+        "config": {"digest": "sha256:0", "size": 1},
+        "layers": [{"digest": f"sha256:{content}", "size": 1}],
     }
     put = account.runtime.ecr.put_image(
         repositoryName="mycli/api", imageTag=tag, imageManifest=json.dumps(manifest)
@@ -69,8 +69,9 @@ def test_leave_again_makes_nothing_new(account: Account) -> None:
 
 def test_an_image_is_found_by_its_tag_as_an_exec_takes_it(account: Account) -> None:
     account.ok("authorize_push", repository="api")
-    push(account, "another", "another")
-    digest = push(account, TAG)
+    push(account, "an-earlier-one", "a")
+    digest = push(account, TAG, "b")
+    push(account, "a-later-one", "c")
 
     found = account.ok("find_built_image", repository="api", tag=TAG)
 

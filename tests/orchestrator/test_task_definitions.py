@@ -139,7 +139,7 @@ def test_the_answer_says_whether_and_why_it_was_registered(account: Account) -> 
         answer = account.ok("exec", command="true", skip_git=True, image=image)
         return answer["task_definition_cached"], answer["task_definition_reason"]
 
-    assert exec_("alpine:1") == (False, "none for this image")
+    assert exec_("alpine:1") == (False, "first use of this image")
     assert exec_("alpine:1") == (True, "")
     assert exec_("alpine/1") == (False, "its name was taken")
     new_process(account)
