@@ -154,7 +154,7 @@ class Endpoint:
             raise self._stranger("answered something else than mycli does")
         try:
             return answer.from_json(document)
-        except (TypeError, AttributeError, ValueError):
+        except (TypeError, AttributeError, ValueError, KeyError):
             raise self._stranger("answered something that this mycli cannot read") from None
 
     # --- What went wrong -----------------------------------------------------------------------

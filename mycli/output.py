@@ -91,16 +91,16 @@ def json_stream(
 
     The document is completed whatever happens while the pages come.
     """
-    verbatim(json.dumps(head, ensure_ascii=False)[:-1] + f', "{name}": [')
+    encode = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes one for each item
+    verbatim(encode(head)[:-1] + f', "{name}": [')
     separator = "\n  "
     try:
         for page in pages:
             if page:
-                items = (json.dumps(item, ensure_ascii=False) for item in page)
-                verbatim(separator + ",\n  ".join(items))
+                verbatim(separator + ",\n  ".join(map(encode, page)))
                 separator = ",\n  "
     finally:
-        verbatim("\n], " + json.dumps(tail(), ensure_ascii=False)[1:] + "\n")
+        verbatim("\n], " + encode(tail())[1:] + "\n")
 
 
 def error(message: str, hint: str = "", *, as_json: bool = False) -> None:

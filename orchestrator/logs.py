@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ MAX_ANSWER_BYTES = 5_000_000
 # account on this machine, where there is no such delay, looks ten times as often.
 LATE_LOOKS = 15
 _EPOCH = datetime.fromtimestamp(0, UTC)
+_EVENT_BYTES = 100  # an event's in the answer, without its message: what it has as text included
 
 
 def page(runtime: Runtime, request: LogsRequest) -> LogsResponse:
@@ -48,7 +50,14 @@ def page(runtime: Runtime, request: LogsRequest) -> LogsResponse:
             record = executions.find(runtime, request)
     if not found and not record.finished:
         [record] = healing.heal(runtime, [record])  # its end may have got lost
-    return _to_response(record, found, token, done)
+    text = _to_text(found) if request.as_text else ""
+    return LogsResponse(
+        logs=text,
+        events=found,
+        next_token=token,
+        done=done,
+        exit_code=_exit_code(record, found, done),
+    )
 
 
 def _is_done(runtime: Runtime, record: Record, found: Sequence[LogEvent], drained: bool) -> bool:
@@ -68,16 +77,11 @@ def _is_done(runtime: Runtime, record: Record, found: Sequence[LogEvent], draine
     return abs(runtime.now() - records.seconds_of(record.stopped_at)) >= late_seconds
 
 
-def _to_response(
-    record: Record, found: Sequence[LogEvent], token: str | None, done: bool
-) -> LogsResponse:
-    exit_code = record.exit_code
+def _exit_code(record: Record, found: Sequence[LogEvent], done: bool) -> int | None:
     if done and found and not record.finished:
         marker = split_end_marker(record.execution_id, found[-1].message)
-        exit_code = marker[1] if marker else None
-    return LogsResponse(
-        logs=_to_text(found), events=found, next_token=token, done=done, exit_code=exit_code
-    )
+        return marker[1] if marker else None
+    return record.exit_code
 
 
 def _read(
@@ -105,7 +109,7 @@ def _read(
                 return [], request.next_token
             raise _token_error(error, request) or error from None
         found = [_to_event(event) for event in answer["events"]]
-        size = _answer_bytes(found)
+        size = _answer_bytes(found, request.as_text)
         # One event always fits: the awslogs driver splits lines at 256 KB.
         if size <= MAX_ANSWER_BYTES or len(found) <= 1:
             return found, answer["nextForwardToken"]
@@ -120,16 +124,21 @@ def _token_error(error: ClientError, request: LogsRequest) -> WireError | None:
 
 
 def _to_event(event: dict[str, Any]) -> LogEvent:
-    at = (_EPOCH + timedelta(milliseconds=event["timestamp"])).isoformat(timespec="milliseconds")
-    return LogEvent(at=at.replace("+00:00", "Z"), message=event["message"].removesuffix("\n"))
+    seconds, milliseconds = divmod(event["timestamp"], 1000)
+    return LogEvent(f"{_time(seconds)}.{milliseconds:03}Z", event["message"].removesuffix("\n"))
+
+
+@functools.lru_cache
+def _time(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat().removesuffix("+00:00")
 
 
 def _to_text(found: Sequence[LogEvent]) -> str:
     return "\n".join(f"{event.at[:10]} {event.at[11:19]} UTC | {event.message}" for event in found)
 
 
-def _answer_bytes(found: Sequence[LogEvent]) -> int:
-    body = json.dumps(
-        LogsResponse(logs=_to_text(found), events=found).to_json(), ensure_ascii=False
-    )
-    return len(json.dumps(body, ensure_ascii=False).encode())
+def _answer_bytes(found: Sequence[LogEvent], as_text: bool) -> int:
+    """So many at most: in the messages as JSON the envelope escapes quotes and backslashes."""
+    messages = json.dumps([event.message for event in found], ensure_ascii=False)
+    once = len(messages.encode()) + messages.count('"') + messages.count("\\")
+    return once * (2 if as_text else 1) + _EVENT_BYTES * len(found)
