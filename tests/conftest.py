@@ -14,7 +14,14 @@ from mycli import config
 from tests.fake_endpoint import FakeEndpoint
 
 # The fixtures that stand beside what they give.
-pytest_plugins = ("tests.bcrypt_wheel", "tests.git_server", "tests.task_script")
+pytest_plugins = (
+    "tests.bcrypt_wheel",
+    "tests.fake_builders",
+    "tests.fake_registry",
+    "tests.git_project",
+    "tests.git_server",
+    "tests.task_script",
+)
 
 _SETTINGS = ("API_ENDPOINT", "API_KEY", "PROFILE", "DEBUG", "REPO", "BRANCH", "IMAGE", "TIMEOUT")
 _MORE_SETTINGS = ("WORKDIR", "CPU", "MEMORY", "ARCH", "SKIP_GIT", "SERVICE", "BUILDER")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,7 @@ from mycli.project_file import find_file
 URL = "https://github.com/user/infra"
 
 
-@pytest.fixture(autouse=True)
-def no_git_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither the machine's nor the user's, and no repository around the temporary folders."""
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "Somebody")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "somebody@example.com")
+pytestmark = pytest.mark.usefixtures("no_git_settings")
 
 
 def git(folder: Path, *args: str) -> str:
@@ -455,7 +446,7 @@ def test_an_image_and_a_service_go_before_each_other_by_where_they_stand(
 
 def test_services_want_a_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, SERVICES)
-    with pytest.raises(UsageError, match="which image.*services: api, web") as caught:
+    with pytest.raises(UsageError, match=r"which image\? .*services: api, web") as caught:
         image_or_service(tmp_path)
     assert "--service NAME" in caught.value.hint
     with pytest.raises(UsageError, match="has no service 'wbe'") as caught:

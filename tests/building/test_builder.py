@@ -15,7 +15,7 @@ from mycli import UsageError
 from mycli.building.builder import Builder, build, find_builder, push
 from mycli.building.staging import Staged
 from mycli.errors import BuildError
-from tests.building.conftest import ANSWERS, Tools
+from tests.fake_builders import ANSWERS, Tools
 
 DOCKER = Builder("docker", is_podman=False, with_buildx=False)
 BUILDX = Builder("docker", is_podman=False, with_buildx=True)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mycli import UsageError
 from mycli.building.inputs import Entry, Inputs, changed_since
 from mycli.building.services import Service
-from tests.building.conftest import Project, new_project
+from tests.git_project import Project, new_project
 from tests.soak import sizes
 
 # --- Which files ---------------------------------------------------------------------------------

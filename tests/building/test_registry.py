@@ -5,9 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import tempfile
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +13,8 @@ import pytest
 from mycli.building.registry import add_tag, is_in_clear, login
 from mycli.errors import BuildError
 from orchestrator.wire import AuthorizePushResponse
-
-TOKEN = "token-that-nobody-may-see"
+from tests.fake_endpoint import PUSH_PASSWORD as TOKEN
+from tests.fake_registry import Registry
 
 
 def leave(host: str = "1.dkr.ecr.eu-west-1.amazonaws.com") -> AuthorizePushResponse:
@@ -113,98 +110,35 @@ def test_only_this_machine_speaks_plain_http(host: str, clear: bool) -> None:
 # --- A second tag --------------------------------------------------------------------------------
 
 
-class Registry(ThreadingHTTPServer):
-    """Manifests by tag, which never move. refusing: what it answers to every PUT."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.manifests: dict[str, tuple[str, bytes]] = {}
-        self.refusing: tuple[int, bytes] | None = None
-        self.quicker: tuple[str, bytes] | None = None
-
-    @property
-    def leave(self) -> AuthorizePushResponse:
-        return leave(f"127.0.0.1:{self.server_address[1]}")
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Registry  # pyright: ignore[reportIncompatibleVariableOverride]
-
-    def do_GET(self) -> None:
-        found = self.server.manifests.get(self.path.rpartition("/")[2])
-        if not self.path.startswith("/v2/mycli/api/manifests/") or found is None:
-            self._say(404, b"{}")
-        elif found[0] not in self.headers["Accept"]:
-            self._say(406, b"{}")
-        else:
-            self._say(200, found[1], found[0])
-
-    def do_PUT(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        name = self.path.rpartition("/")[2]
-        if self.server.quicker:
-            self.server.manifests[name] = self.server.quicker
-        if self.server.refusing:
-            self._say(*self.server.refusing)
-        elif name in self.server.manifests:
-            self._say(400, b'{"errors": [{"message": "it is immutable"}]}')
-        else:
-            self.server.manifests[name] = (self.headers["Content-Type"], body)
-            self._say(201, b"")
-
-    def _say(self, status: int, body: bytes, kind: str = "application/json") -> None:
-        given = self.headers.get("Authorization", "")
-        if given != "Basic " + base64.b64encode(f"AWS:{TOKEN}".encode()).decode():
-            status, body = 401, b"{}"
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name in the library
-        pass
-
-
-@pytest.fixture
-def registry() -> Iterator[Registry]:
-    with Registry() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
 OCI = "application/vnd.oci.image.manifest.v1+json"
 LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 
 
 @pytest.mark.parametrize("kind", [OCI, LIST])
-def test_a_second_tag_is_the_same_manifest(kind: str, registry: Registry) -> None:
-    registry.manifests["hash"] = kind, b'{"the": "manifest"}\n'
-    add_tag(registry.leave, "hash", "v1")
-    assert registry.manifests["v1"] == registry.manifests["hash"]
-    add_tag(registry.leave, "hash", "v1")
+def test_a_second_tag_is_the_same_manifest(kind: str, fake_registry: Registry) -> None:
+    fake_registry.manifests["api:hash"] = kind, b'{"the": "manifest"}\n'
+    add_tag(leave(fake_registry.host), "hash", "v1")
+    assert fake_registry.manifests["api:v1"] == fake_registry.manifests["api:hash"]
+    add_tag(leave(fake_registry.host), "hash", "v1")
 
 
-def test_a_tag_that_is_another_image(registry: Registry) -> None:
-    registry.manifests |= {"hash": (OCI, b"one"), "v1": (OCI, b"other")}
+def test_a_tag_that_is_another_image(fake_registry: Registry) -> None:
+    fake_registry.manifests |= {"api:hash": (OCI, b"one"), "api:v1": (OCI, b"other")}
     with pytest.raises(BuildError, match="is another image than hash") as caught:
-        add_tag(registry.leave, "hash", "v1")
+        add_tag(leave(fake_registry.host), "hash", "v1")
     assert "never move" in caught.value.hint
-    assert registry.manifests["v1"] == (OCI, b"other")
+    assert fake_registry.manifests["api:v1"] == (OCI, b"other")
 
 
 @pytest.mark.parametrize(("content", "fails"), [(b"one", False), (b"other", True)])
-def test_another_pipeline_was_quicker(content: bytes, fails: bool, registry: Registry) -> None:
-    registry.manifests["hash"] = (OCI, b"one")
-    registry.quicker = (OCI, content)
+def test_another_pipeline_was_quicker(content: bytes, fails: bool, fake_registry: Registry) -> None:
+    fake_registry.manifests["api:hash"] = (OCI, b"one")
+    fake_registry.quicker = (OCI, content)
     if fails:
         with pytest.raises(BuildError, match="is another image"):
-            add_tag(registry.leave, "hash", "v1")
+            add_tag(leave(fake_registry.host), "hash", "v1")
     else:
-        add_tag(registry.leave, "hash", "v1")
+        add_tag(leave(fake_registry.host), "hash", "v1")
 
 
 @pytest.mark.parametrize(
@@ -216,11 +150,13 @@ def test_another_pipeline_was_quicker(content: bytes, fails: bool, registry: Reg
         (500, b'{"errors": []}', "HTTP 500"),
     ],
 )
-def test_a_tag_that_is_refused(status: int, body: bytes, said: str, registry: Registry) -> None:
-    registry.manifests["hash"] = (OCI, b"one")
-    registry.refusing = status, body
+def test_a_tag_that_is_refused(
+    status: int, body: bytes, said: str, fake_registry: Registry
+) -> None:
+    fake_registry.manifests["api:hash"] = (OCI, b"one")
+    fake_registry.refusing = status, body
     with pytest.raises(BuildError, match="v1 cannot be written") as caught:
-        add_tag(registry.leave, "hash", "v1")
+        add_tag(leave(fake_registry.host), "hash", "v1")
     assert said in caught.value.message
     assert TOKEN not in caught.value.message
 

@@ -12,7 +12,7 @@ from mycli.building import staging
 from mycli.building.inputs import read_inputs
 from mycli.building.staging import largest, staged
 from mycli.errors import BuildError
-from tests.building.conftest import Project, new_project
+from tests.git_project import Project, new_project
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,9 @@
-"""A project in git to build images of, and builders that only note what they are asked."""
+"""A project in git, to build images of."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +14,12 @@ from mycli.building.inputs import Inputs, read_inputs
 from mycli.building.services import Service
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def no_git_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither the machine's nor the user's, and no repository around the temporary folders."""
-    isolate_git(monkeypatch, tmp_path)
-
-
-def isolate_git(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(folder))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "Somebody")
         monkeypatch.setenv(f"GIT_{who}_EMAIL", "somebody@example.com")
@@ -80,48 +74,5 @@ def new_project(folder: Path) -> Project:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(no_git_settings: None, tmp_path: Path) -> Project:
     return new_project(tmp_path / "project")
-
-
-@dataclass(frozen=True)
-class Tools:
-    """A PATH of git and of what a test puts there, and what was asked of the latter."""
-
-    folder: Path
-
-    def add(self, name: str, script: str) -> None:
-        """A program that notes its arguments, and then does what the shell script says."""
-        noted = f'printf "%s\\n" "$*" >> "{self.log}"\n'
-        file = self.folder / name
-        file.write_text(f"#!/bin/sh\n{noted}{script}\n")
-        file.chmod(0o755)
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "log"
-
-    def asked(self, word: str) -> list[str]:
-        """The command lines with this word."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        return [line for line in lines if word in line.split()]
-
-
-ANSWERS: Mapping[str, str] = {
-    "podman": 'case "$1" in --version) echo podman version 4.3.1;; esac',
-    "docker": 'case "$1" in --version) echo Docker version 28;; buildx) [ "$2" != version ];; esac',
-    "buildx": 'case "$1" in --version) echo Docker version 28;; esac',
-    "dead": 'case "$1" in version) echo no daemon >&2; exit 1;; esac',
-}
-
-
-@pytest.fixture
-def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for program in ("git", "sh", "cat", "ls", "find", "sleep", "kill", "touch", "test", "base64"):
-        found = shutil.which(program)
-        assert found
-        (folder / program).symlink_to(found)
-    monkeypatch.setenv("PATH", str(folder))
-    return Tools(folder)
