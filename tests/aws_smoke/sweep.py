@@ -13,7 +13,7 @@ Client = Callable[[str], Any]  # a service's name -> its boto3 client
 
 def left(client: Client, stack: str) -> list[str]:
     """One line for each thing that still stands, by its name or its tag."""
-    looks = (_by_name, _network, _tasks, _apis, _tagged)
+    looks = (_by_name, _network, _tasks, _apis, _images, _tagged)
     return sorted({line for look in looks for line in look(client, stack)})
 
 
@@ -101,6 +101,18 @@ def _apis(client: Client, stack: str) -> Iterator[str]:
         for api in page["items"]:
             if api["name"] == f"{stack}-api":
                 yield f"apigateway: {api['id']}"
+
+
+def _images(client: Client, stack: str) -> Iterator[str]:
+    """Repositories of built images, and logins to private registries."""
+    for page in client("ecr").get_paginator("describe_repositories").paginate():
+        for repository in page["repositories"]:
+            if repository["repositoryName"].startswith(f"{stack}/"):
+                yield f"ecr: {repository['repositoryName']}"
+    only = [{"Key": "name", "Values": [f"mycli/{stack}/registry/"]}]
+    for page in client("secretsmanager").get_paginator("list_secrets").paginate(Filters=only):
+        for secret in page["SecretList"]:
+            yield f"secretsmanager: {secret['Name']}"
 
 
 def _tagged(client: Client, stack: str) -> Iterator[str]:

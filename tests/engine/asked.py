@@ -237,6 +237,25 @@ def _ssm(request: Request) -> Iterator[Asked]:
         yield Asked("ssm:AddTagsToResource", parameter, {})
 
 
+def _ecr(request: Request) -> Iterator[Asked]:
+    name, given = _named(request)
+    names = given.get("repositoryNames") or [given.get("repositoryName", "*")]
+    for repository in names:
+        arn = given.get("resourceArn") or request.arn("ecr", f"repository/{repository}")
+        yield Asked(f"ecr:{name}", arn, {})
+
+
+def _secretsmanager(request: Request) -> Iterator[Asked]:
+    name, given = _named(request)
+    named = given.get("SecretId") or given["Name"]
+    # What is asked for by name is judged by its ARN, which ends in six characters more.
+    arn = named if named.startswith("arn:") else f"secret:{named}-a1B2c3"
+    secret = arn if arn.startswith("arn:") else request.arn("secretsmanager", arn)
+    yield Asked(f"secretsmanager:{name}", secret, {})
+    if name == "CreateSecret" and given.get("Tags"):
+        yield Asked("secretsmanager:TagResource", secret, {})
+
+
 def _events(request: Request) -> Iterator[Asked]:
     name, given = _named(request)
     rule = given.get("ResourceARN") or request.arn(
@@ -317,12 +336,14 @@ _READERS = {
     "apigateway": _apigateway,
     "dynamodb": _dynamodb,
     "ec2": _ec2,
+    "ecr": _ecr,
     "ecs": _ecs,
     "events": _events,
     "iam": _iam,
     "lambda": _lambda,
     "logs": _logs,
     "s3": _s3,
+    "secretsmanager": _secretsmanager,
     "ssm": _ssm,
     "sts": _sts,
     "tagging": _tagging,

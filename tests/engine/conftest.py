@@ -19,12 +19,14 @@ from pathlib import Path
 import pytest
 
 from mycli.stack.automation import Settings, Stack, Up
+from mycli.stack.registries import RegistryLogin
 from tests.engine.moto_server import REGION, MotoServer
 from tests.engine.provider import Hook, Provider, Step
 from tests.local.inventory import inventory
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "ghp_0123456789abcdefghij"
+REGISTRY_PASSWORD = "ghp_registry_0123456789"
 API_KEY = "sk_live_" + "0123456789abcdef" * 4
 
 
@@ -42,8 +44,9 @@ def packages() -> None:
     """Load what the program uses of pulumi_aws, which warns of itself when it is first loaded."""
     import pulumi_aws
 
+    names = "apigateway cloudwatch dynamodb ec2 ecs iam lambda_ secretsmanager ssm"
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-        for name in ("apigateway", "cloudwatch", "dynamodb", "ec2", "ecs", "iam", "lambda_", "ssm"):
+        for name in names.split():
             hasattr(getattr(pulumi_aws, name), "loaded")  # lazy until it is asked for something
 
 
@@ -216,7 +219,9 @@ def cloud(tmp_path: Path, bcrypt_wheel: Path) -> Iterator[Cloud]:
 
 @dataclass(frozen=True)
 class Standing:
-    """A stack with a git credential that a test leaves as it was. told: what up said of it."""
+    """A stack with a git credential and a registry's login that a test leaves as it was. told: what
+    up said of it.
+    """
 
     cloud: Cloud
     made: Up
@@ -230,7 +235,11 @@ def made_once(
     told: list[str] = []
     with new_cloud(tmp_path_factory.mktemp("cloud"), bcrypt_wheel) as cloud:
         with cloud.entered():
-            settings = Settings(api_key=API_KEY, credentials={"github_token": TOKEN})
+            settings = Settings(
+                api_key=API_KEY,
+                credentials={"github_token": TOKEN},
+                registries={"ghcr.io": RegistryLogin(username="me", password=REGISTRY_PASSWORD)},
+            )
             made = Stack("mycli").up(settings, told.append)
         yield Standing(cloud, made, told)
         with cloud.entered():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -68,6 +69,7 @@ def test_its_search_for_what_is_left_finds_every_kind(standing: Standing) -> Non
         "iam: mycli-lambda-role",
         "iam: mycli-task-role",
         "iam: mycli-task-execution-role",
+        "secretsmanager: mycli/mycli/registry/ghcr.io",
         "ssm: /mycli/mycli/github-token",
         "logs: /aws/mycli/mycli",
         "logs: /aws/lambda/mycli-orchestrator",
@@ -75,8 +77,8 @@ def test_its_search_for_what_is_left_finds_every_kind(standing: Standing) -> Non
     assert set(named) <= set(found)
     for start in ("vpc", "subnet", "igw", "rtb", "sg"):
         assert any(line.startswith(f"ec2: {start}-") for line in found), start
-    for kind in ("cluster/mycli-cluster", "task-definition/mycli-task:1 (ACTIVE)"):
-        assert any(line.startswith("ecs: ") and line.endswith(kind) for line in found), kind
+    for kind in ("cluster/mycli-cluster", r"task-definition/mycli-task:\d+ \(ACTIVE\)"):
+        assert any(re.fullmatch(f"ecs: .*{kind}", line) for line in found), kind
     assert any(line.startswith("apigateway: ") for line in found)
     assert len(state_bucket(client)) == 1
     assert left(client, "other") == []

@@ -13,12 +13,16 @@ from typing import Any
 
 from mycli.stack.automation import Settings, Stack
 from mycli.stack.operator_policy import operator_policy
+from mycli.stack.registries import RegistryLogin, secret_name
 from mycli.stack.state_bucket import PARAMETER
 from tests.engine.asked import Asked, watched
 from tests.engine.conftest import TOKEN, Cloud
 from tests.engine.moto_server import REGION
 from tests.engine.test_commands import type_in
 from tests.iam import actions, allows
+
+HOST = "ghcr.io"
+LOGIN = {HOST: RegistryLogin(username="me", password="a token")}
 
 
 @contextlib.contextmanager
@@ -56,16 +60,19 @@ NEVER_SEEN: dict[str, set[str]] = {
         *named("iam", "ListAttachedRolePolicies ListInstanceProfilesForRole ListRolePolicies"),
         *named("lambda", "GetFunctionCodeSigningConfig ListTags ListVersionsByFunction"),
         *named("logs", "ListTagsForResource"),
+        *named("secretsmanager", "GetResourcePolicy UpdateSecretVersionStage"),
         *named("ssm", "DescribeParameters ListTagsForResource"),
     },
     "the vendor's provider has calls of its own to change what we make anew or at once": {
         "dynamodb:UpdateTable",
+        "secretsmanager:UpdateSecret",
         "iam:UpdateAssumeRolePolicy",
         *named("ec2", "ModifySubnetAttribute ReplaceRoute ReplaceRouteTableAssociation"),
     },
     "a newer version may take tags away": {
         *(f"{service}:UntagResource" for service in ("dynamodb", "ecs", "events", "lambda")),
         *("ec2:DeleteTags", "iam:UntagRole", "logs:UntagResource", "ssm:RemoveTagsFromResource"),
+        "secretsmanager:UntagResource",
     },
     "the first cluster of an account needs it": {"iam:CreateServiceLinkedRole"},
     "a policy that somebody gave a role must not keep it from going": {"iam:DetachRolePolicy"},
@@ -77,7 +84,9 @@ NEVER_SEEN: dict[str, set[str]] = {
 
 
 def live_in(cloud: Cloud, stack: str) -> None:
-    """What executions leave: a family for an image, a task that runs, its log and its record."""
+    """What executions leave: a family for an image, a task that runs, its log and its record; and
+    a repository of images that were built for it.
+    """
     of = cloud.account.clients
     ecs, logs = of("ecs"), of("logs")
     template = ecs.describe_task_definition(taskDefinition=f"{stack}-task")["taskDefinition"]
@@ -101,6 +110,9 @@ def live_in(cloud: Cloud, stack: str) -> None:
     logs.put_log_events(**stream, logEvents=[{"timestamp": now, "message": "hello"}])
     record = {"execution_id": {"S": "20261121-1"}, "task_arn": {"S": task["taskArn"]}}
     of("dynamodb").put_item(TableName=f"{stack}-executions", Item=record)
+    of("ecr").create_repository(
+        repositoryName=f"{stack}/api", tags=[{"Key": "mycli:stack", "Value": stack}]
+    )
 
 
 def tagged(stack: str) -> list[dict[str, Any]]:
@@ -139,6 +151,8 @@ def everything(cloud: Cloud, stack: str) -> dict[str, Any]:
     found["parameter"] = of("ssm").get_parameters_by_path(
         Path=f"/mycli/{stack}", WithDecryption=True
     )
+    found["secret"] = of("secretsmanager").get_secret_value(SecretId=secret_name(stack, HOST))
+    found["repository"] = of("ecr").describe_repositories(repositoryNames=[f"{stack}/api"])
     for group in (f"/aws/mycli/{stack}", f"/aws/lambda/{stack}-orchestrator"):
         found[group] = logs.describe_log_groups(logGroupNamePrefix=group)
         found[f"streams of {group}"] = logs.describe_log_streams(logGroupName=group)
@@ -158,9 +172,9 @@ def _lasting(answer: dict[str, Any]) -> dict[str, Any]:
 def test_one_is_destroyed_and_the_other_is_as_it_was(cloud: Cloud) -> None:
     seen: set[str] = set()
     with by_its_operator(cloud, "mycli", seen):
-        Stack("mycli").up(Settings(credentials={"github_token": TOKEN}))
+        Stack("mycli").up(Settings(credentials={"github_token": TOKEN}, registries=LOGIN))
     with by_its_operator(cloud, "other", seen):
-        Stack("other").up(Settings(credentials={"gitlab_token": TOKEN}))
+        Stack("other").up(Settings(credentials={"gitlab_token": TOKEN}, registries=LOGIN))
     for stack in ("mycli", "other"):
         live_in(cloud, stack)
     with by_its_operator(cloud, "mycli", seen):
@@ -173,6 +187,8 @@ def test_one_is_destroyed_and_the_other_is_as_it_was(cloud: Cloud) -> None:
         gone = type_in(cloud, "destroy", stdin="y\n", home=another)
     assert gone.code == 0, gone
     assert "1 running execution would be stopped" in gone.err
+    assert "1 repository of built images would go: mycli/api" in gone.err
+    assert "Deleted 1 repository of built images" in gone.err
     assert "nothing of the stack is left" in gone.out
     assert everything(cloud, "other") == before
     assert len(cloud.has()["buckets"]) == 1

@@ -8,13 +8,13 @@ from typing import Any
 
 from mycli.stack.automation import Settings, Stack, Up
 from mycli.stack.state_bucket import PARAMETER
-from tests.engine.conftest import API_KEY, ROOT, TOKEN, Cloud, Standing
+from tests.engine.conftest import API_KEY, REGISTRY_PASSWORD, ROOT, TOKEN, Cloud, Standing
 
 
 def test_a_second_up_changes_nothing(standing: Standing) -> None:
     again = Stack("mycli").up()
     assert not again.changes.any
-    assert again.changes.unchanged == 33
+    assert again.changes.unchanged == 35
     assert again.api_key is None
     assert standing.cloud.provider.steps == []
 
@@ -116,6 +116,7 @@ def test_secrets_stand_in_clear_nowhere(standing: Standing) -> None:
     )
     hashed = function["Configuration"]["Environment"]["Variables"]["API_KEY_HASH"]
     passphrase = cloud.account.clients("ssm").get_parameter(Name=PARAMETER, WithDecryption=True)
-    for secret in (API_KEY, TOKEN, hashed, passphrase["Parameter"]["Value"]):
+    passphrase = passphrase["Parameter"]["Value"]
+    for secret in (API_KEY, TOKEN, REGISTRY_PASSWORD, hashed, passphrase):
         for content in (*kept, *on_disk, said, repr(standing.made).encode()):
             assert secret.encode() not in content
