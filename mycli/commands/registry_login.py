@@ -52,6 +52,11 @@ def registry_login(
     with interruptible():
         where.set_registry(name, login, output.step)
     output.done(f"Tasks log in to {name} as {username}")
+    if not where.pulls_images():
+        output.warn(
+            "Tasks run as processes here, and no image is pulled: the login is kept, and nobody "
+            "uses it. With Docker or Podman: `mycli init --local --runtime container`"
+        )
     if as_json:
         output.json_document({"stack_name": stack_name, "registries": where.held()[1]})
 

@@ -29,6 +29,14 @@ class Where:
 
         return Stack(self.stack_name, region=self.region, state=self.state)
 
+    def pulls_images(self) -> bool:
+        """Not where tasks are processes on this machine."""
+        if not self.local:
+            return True
+        from mycli.local.place import load
+
+        return load().runtime != "process"
+
     def held(self) -> tuple[list[str], list[str]]:
         """What it has: the kinds of its git credentials, and the hosts of the registries that it
         logs in to.

@@ -21,6 +21,7 @@ from mycli.local.ledger import Ledger
 from mycli.local.place import load, place
 from mycli.local.resources import KINDS
 from mycli.local.stacks import Made, Options
+from mycli.stack.registries import RegistryLogin
 from tests.local.conftest import until
 from tests.local.inventory import inventory
 
@@ -51,8 +52,13 @@ def test_a_stack_is_made_used_and_destroyed_without_a_trace() -> None:
     made = up(credentials={"github_token": "ghp_token"})
     assert made.created > 30
     assert run(made, "exit 7", image="alpine:3") == 7
+    for name, stack in (("mycli/api", "mycli"), ("keeper/api", "keeper")):
+        tags = [{"Key": "mycli:stack", "Value": stack}]
+        clients("ecr").create_repository(repositoryName=name, tags=tags)
+    before["repositories"] = ["keeper/api"]
     gone = destroy()
     assert gone.leftovers == []
+    assert gone.repositories == 1
     assert gone.definitions.deleted >= 2
     assert not gone.account_removed
     assert inventory(clients) == before
@@ -62,7 +68,10 @@ def test_a_stack_is_made_used_and_destroyed_without_a_trace() -> None:
 
 
 def test_every_kind_of_resource_is_used_and_read() -> None:
-    up(credentials={"github_token": "x", "gitlab_token": "y", "ssh_private_key": "z\n"})
+    up(
+        credentials={"github_token": "x", "gitlab_token": "y", "ssh_private_key": "z\n"},
+        registries={"ghcr.io": RegistryLogin(username="me", password="p")},
+    )
     clients = clients_of(load())
     resources = ledger().resources
     assert {resource.type for resource in resources} == set(KINDS)
@@ -112,6 +121,30 @@ def test_git_credentials_are_kept_changed_and_taken_away() -> None:
     assert clients("ssm").describe_parameters()["Parameters"] == []
 
 
+def test_logins_to_registries_are_kept_changed_and_taken_away() -> None:
+    def login(password: str) -> dict[str, RegistryLogin]:
+        return {"registry.example:5000": RegistryLogin(username="me", password=password)}
+
+    def password() -> str:
+        name = "mycli/mycli/registry/registry.example_5000"
+        held = clients_of(load())("secretsmanager").get_secret_value(SecretId=name)
+        return json.loads(held["SecretString"])["password"]
+
+    up(registries=login("first"))
+    account.stop()
+    again = up()
+    assert (again.created, again.updated, again.deleted) == (0, 0, 0)
+    assert password() == "first"
+    assert ledger().outputs["registries"] == ["registry.example:5000"]
+    changed = up(registries=login("second"))
+    assert (changed.created, changed.updated, changed.deleted) == (1, 0, 1)
+    assert password() == "second"
+    up(registries={"Registry.Example:5000": None})
+    assert ledger().outputs["registries"] == []
+    assert clients_of(load())("secretsmanager").list_secrets()["SecretList"] == []
+    assert destroy().leftovers == []
+
+
 def test_every_file_is_its_owners_alone(home: Path) -> None:
     run(up(), "true")
     for path in [home, *home.rglob("*")]:
@@ -122,9 +155,11 @@ def test_every_file_is_its_owners_alone(home: Path) -> None:
 
 
 def test_secrets_are_not_written_into_the_ledger() -> None:
-    made = up(credentials={"github_token": "ghp_secret"})
+    login = RegistryLogin(username="me", password="registry_secret")
+    made = up(credentials={"github_token": "ghp_secret"}, registries={"ghcr.io": login})
     written = ledger().path.read_text()
     assert "ghp_secret" not in written
+    assert "registry_secret" not in written
     assert made.profile.api_key not in written
 
 
