@@ -23,6 +23,7 @@ VERBS = (
     "logs",
     "stop",
     "list",
+    "build",
     "list-images",
     "register-image",
     "unregister-image",

@@ -24,6 +24,15 @@ _TEMPLATE = """\
 # The Docker image to run in; the stack's default if left out.
 {image}
 
+# Or an image of this project's own, built from what git tracks and pushed where it is new; see
+# `mycli build --help`. Several go under `services`, each as it stands here, by its name.
+# build:
+#   context: .
+#   dockerfile: Dockerfile
+#   name: my-tool
+#   paths: [src, requirements.txt]
+#   args: {{PYTHON: "3.13"}}
+
 # Environment variables for the command; values are text, so quote numbers.
 # env:
 #   TF_VAR_environment: production

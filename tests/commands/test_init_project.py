@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mycli import project_file
 from tests.conftest import Mycli
@@ -29,30 +30,24 @@ def test_it_names_the_repository_and_explains_the_rest(mycli: Mycli) -> None:
     assert (ran.code, ran.out) == (0, "")
     text = here().read_text()
     assert f"\nrepo: {URL}\n" in text
-    for key in ("branch", "image", "env", "timeout", "workdir", "cpu", "memory", "arch"):
+    for key in ("branch", "image", "build", "env", "timeout", "workdir", "cpu", "memory", "arch"):
         assert f"\n# {key}:" in text
     assert project_file.read_file(here()) == {"repo": URL}
 
 
-def test_every_line_that_is_a_comment_can_be_used(mycli: Mycli) -> None:
+@pytest.mark.parametrize("one_of", ["image", "build"])
+def test_every_line_that_is_a_comment_can_be_used(one_of: str, mycli: Mycli) -> None:
     assert mycli("init-project").code == 0
     lines = here().read_text().splitlines()
     used = [
         line[2:] for line in lines if line[:2] == "# " and (":" in line[:22] or line[2:4] == "  ")
     ]
-    here().write_text("\n".join(used))
+    document = yaml.safe_load("\n".join(used))
+    del document["image" if one_of == "build" else "build"]
+    here().write_text(yaml.safe_dump(document))
     found = project_file.read_file(here())
-    assert set(found) == {
-        "repo",
-        "branch",
-        "image",
-        "env",
-        "timeout",
-        "workdir",
-        "cpu",
-        "memory",
-        "arch",
-    }
+    keys = {"repo", "branch", "env", "timeout", "workdir", "cpu", "memory", "arch"}
+    assert set(found) == keys | ({"services", "service"} if one_of == "build" else {"image"})
 
 
 @pytest.mark.parametrize("origin", ["/a/path", "https://user:TOKEN@github.com/user/infra"])
