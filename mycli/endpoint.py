@@ -10,7 +10,7 @@ import dataclasses
 import json
 import random
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mycli import connection
@@ -53,15 +53,24 @@ _draw = random.SystemRandom()
 def checked(**names: str) -> Generator[None]:
     """Turn the 400 of a request that cannot be into a UsageError, before anything is sent.
 
-    names: how the caller calls a field, where it is not as in the request.
+    names: how the user calls a field, such as `--timeout`, where it is not as in the request.
     """
     try:
         yield
     except wire.WireError as error:
-        message, hint = error.error.removeprefix("invalid request: "), error.hint
-        for field, name in names.items():
-            message, hint = message.replace(field, name), hint.replace(field, name)
-        raise UsageError(message, hint) from None
+        raise _called(error.error.removeprefix("invalid request: "), error.hint, names) from None
+    except UsageError as error:  # of somebody who calls the fields as the request does
+        raise _called(error.message, error.hint, names) from None
+
+
+def _called(message: str, hint: str, names: Mapping[str, str]) -> UsageError:
+    field, colon, wrong = message.partition(": ")
+    if not colon or field not in names:
+        return UsageError(message, hint)
+    allowed = hint.removeprefix(f"{field} ")
+    return UsageError(
+        f"{names[field]}: {wrong}", hint if allowed == hint else f"{names[field]} {allowed}"
+    )
 
 
 class Endpoint:

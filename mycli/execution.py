@@ -54,7 +54,7 @@ class Execution:
         self._endpoint = endpoint
         self.name = name
         self._named = {"task_arn" if name.startswith("arn:") else "execution_id": name}
-        with checked():
+        with checked(execution_id="execution", task_arn="execution"):
             wire.StatusRequest(**self._named)
         self.started = started
         self.exit_code: int | None = None

@@ -18,7 +18,7 @@ _KINDS: Mapping[str, tuple[type, str]] = {
     "branch": (str, "text"),
     "image": (str, "text"),
     "env": (dict, "a mapping of names to text"),
-    "timeout": (int, "seconds, or a time such as 90s, 5m or 2h"),
+    "timeout": (int, "seconds, or a time such as 90s, 5m or 2h, from 1s to 7d"),
     "workdir": (str, "text"),
     "cpu": (int, "a whole number of vCPU units (1024 = one)"),
     "memory": (int, "a whole number of MB"),
@@ -33,9 +33,10 @@ _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 def seconds(name: str, text: str) -> int:
     """The seconds in `90`, `90s`, `5m`, `2h` or `1d`. Raises UsageError, which has this name."""
     found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
-    if not found:
+    time = int(found[1]) * _UNIT_SECONDS[found[2]] if found else 0
+    if not 1 <= time <= wire.MAX_TIMEOUT_SECONDS:
         raise UsageError(f"{name} is {text!r}", f"{name} must be {_KINDS['timeout'][1]}")
-    return int(found[1]) * _UNIT_SECONDS[found[2]]
+    return time
 
 
 def find_file(folder: Path) -> Path | None:

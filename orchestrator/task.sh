@@ -196,9 +196,11 @@ if [ -n "${MYCLI_REPO:-}" ]; then
 fi
 
 if [ -n "${MYCLI_WORKDIR:-}" ]; then
-  case $MYCLI_WORKDIR in /*) _workdir=$MYCLI_WORKDIR ;; *) _workdir=./$MYCLI_WORKDIR ;; esac
-  [ -d "$_workdir" ] ||
-    fail "there is no folder $MYCLI_WORKDIR" "the workdir is relative to $PWD"
+  case $MYCLI_WORKDIR in
+  /*) _workdir=$MYCLI_WORKDIR _hint="an absolute workdir is a folder of the image" ;;
+  *) _workdir=./$MYCLI_WORKDIR _hint="the workdir is relative to $PWD" ;;
+  esac
+  [ -d "$_workdir" ] || fail "there is no folder $MYCLI_WORKDIR" "$_hint"
   cd "$_workdir" 2>/dev/null ||
     fail "the folder $MYCLI_WORKDIR cannot be entered" "let the user of the image enter it"
 fi

@@ -45,6 +45,7 @@ def test_the_public_names() -> None:
         "Line",
         "LocalAccountError",
         "MycliError",
+        "RegistryLogin",
         "Settings",
         "Stack",
         "StackError",

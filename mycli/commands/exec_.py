@@ -170,7 +170,7 @@ def _request(command: str, settings: Settings, request_id: str | None) -> ExecRe
     from mycli.endpoint import checked
     from orchestrator import wire
 
-    with checked(timeout_seconds="timeout"):
+    with checked(**_as_given(settings)):
         return wire.ExecRequest(
             command=command,
             image=settings.image,
@@ -185,6 +185,20 @@ def _request(command: str, settings: Settings, request_id: str | None) -> ExecRe
             arch=settings.arch,
             request_id=request_id,
         )
+
+
+def _as_given(settings: Settings) -> dict[str, str]:
+    """How the user gave each field of the request: in a flag, unless it came from elsewhere."""
+    from mycli.project_file import FILE_NAME
+
+    fields = ("repo", "branch", "image", "workdir", "cpu", "memory", "arch")
+    given = {field: field for field in fields} | {"timeout_seconds": "timeout"}
+    told = {"": "--{}", FILE_NAME: f"{{}} in {FILE_NAME}", "git": "{} (as git has it)"}
+    names = {
+        field: told.get(source := settings.sources.get(name, ""), source).format(name)
+        for field, name in given.items()
+    }
+    return names | {"command": "the command", "request_id": "--request-id"}
 
 
 def _built_image(client: Client, settings: Settings) -> Image | None:

@@ -37,8 +37,10 @@ def list_(
     mycli list --status RUNNING --repo https://github.com/user/infra
     mycli list --all --json | jq '.executions[] | select(.exit_code != 0)'
     """
+    from mycli.endpoint import checked
+
     after = since_time(since, datetime.now(UTC)) if since else None
-    with connect(profile) as client:
+    with connect(profile) as client, checked(status="--status"):
         found = [
             *client.list(limit=None if everything else limit, repo=repo, status=status, since=after)
         ]

@@ -33,7 +33,9 @@ def list_task_definitions(
     mycli list-task-definitions --image python:3.13
     mycli list-task-definitions --json | jq -r '.task_definitions[].arn'
     """
-    with connect(profile) as client:
+    from mycli.endpoint import checked
+
+    with connect(profile) as client, checked(image="--image"):
         found = [*counting(client.task_definitions(include_inactive=everything, image=image))]
     if as_json:
         output.json_document({"task_definitions": [dataclasses.asdict(item) for item in found]})

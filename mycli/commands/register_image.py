@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from orchestrator.wire import NamedImage
 
 
+# How the command line calls what a request has.
+_AS_GIVEN = {
+    "name": "NAME",
+    "image": "IMAGE",
+    "cpu": "--cpu",
+    "memory": "--memory",
+    "arch": "--arch",
+    "shell": "--entrypoint",
+}
+
+
 def register_image(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Such as terraform.")],
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="hashicorp/terraform:1.6")],
@@ -41,7 +52,9 @@ def register_image(
     mycli register-image terraform hashicorp/terraform:1.6
     mycli register-image build python:3.13 --cpu 1024 --memory 2048 --arch arm64
     """
-    with connect(profile) as client:
+    from mycli.endpoint import checked
+
+    with connect(profile) as client, checked(**_AS_GIVEN):
         answer = client.register_image(
             name, image, cpu=cpu, memory=memory, arch=arch, shell=entrypoint
         )

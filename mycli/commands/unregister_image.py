@@ -23,7 +23,9 @@ def unregister_image(
     \b
     mycli unregister-image terraform
     """
-    with connect(profile) as client:
+    from mycli.endpoint import checked
+
+    with connect(profile) as client, checked(name="NAME"):
         client.unregister_image(name)
     if as_json:
         output.json_document({"name": name})

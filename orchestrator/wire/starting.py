@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -58,12 +59,19 @@ def _is_workdir(name: str, value: object) -> str:
     return text
 
 
+def _leaves(workdir: str) -> bool:
+    """Whether this path leads out of the folder that it is to be a path in, links aside."""
+    path = posixpath.normpath(workdir)
+    return posixpath.isabs(path) or path.partition("/")[0] == ".."
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExecRequest(Request):
     """Start one execution.
 
     command: one shell string, run by `sh -c`. repo: needed unless skip_git. branch: a branch, tag
     or commit; the remote's default branch where it is left out. env: the user's variables.
+    workdir: a folder of the repository; without one, of the image, where it may be absolute.
     cpu: vCPU units (1024 = one). memory: MB. arch: the stack's own where it is left out.
     request_id: a repeat with the same one starts nothing new and answers the same execution.
     """
@@ -90,6 +98,9 @@ class ExecRequest(Request):
             raise WireError(
                 400, "invalid request: repo required", "give a repo, or skip_git to run without one"
             )
+        if not self.skip_git and self.workdir and _leaves(self.workdir):
+            outside = f"is {self.workdir[:80]!r}, outside the repository"
+            raise invalid("workdir", outside, "a folder of the repository, such as infra/prod")
         check_fargate_size(self.cpu, self.memory)
 
 

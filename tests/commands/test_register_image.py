@@ -64,14 +64,14 @@ def test_what_the_name_meant_before_is_said(configured: FakeEndpoint, mycli: Myc
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["Terraform", "x:1"], "name: is 'Terraform'"),
-        (["a/b", "x:1"], "name: is 'a/b'"),
+        (["Terraform", "x:1"], "NAME: is 'Terraform'"),
+        (["a/b", "x:1"], "NAME must be 1 to 40"),
         (["x", "-x"], "-x"),
-        (["x", "x y"], "image: is 'x y'"),
-        (["x", "x:1", "--cpu", "1024"], "memory: is missing"),
-        (["x", "x:1", "--cpu", "1024", "--memory", "512"], "memory: is 512"),
-        (["x", "x:1", "--arch", "amd64"], "arch: is 'amd64'"),
-        (["x", "x:1", "--entrypoint", "sh"], "shell: is 'sh'"),
+        (["x", "x y"], "IMAGE: is 'x y'"),
+        (["x", "x:1", "--cpu", "1024"], "--memory: is missing"),
+        (["x", "x:1", "--cpu", "1024", "--memory", "512"], "--memory: is 512"),
+        (["x", "x:1", "--arch", "amd64"], "--arch: is 'amd64'"),
+        (["x", "x:1", "--entrypoint", "sh"], "--entrypoint: is 'sh'"),
         (["x"], "IMAGE"),
     ],
 )

@@ -51,6 +51,14 @@ def test_as_json(configured: FakeEndpoint, mycli: Mycli) -> None:
     assert document["stopped_reason"] is None
 
 
+def test_what_is_no_executions_name_is_refused(configured: FakeEndpoint, mycli: Mycli) -> None:
+    ran = mycli("status", "the-last-one")
+    assert (ran.code, ran.out) == (2, "")
+    assert "execution: is 'the-last-one'" in ran.err
+    assert "execution_id" not in ran.err
+    assert configured.seen == []
+
+
 def test_an_execution_that_is_not_there(configured: FakeEndpoint, mycli: Mycli) -> None:
     ran = mycli("status", ID)
     assert (ran.code, ran.out) == (125, "")

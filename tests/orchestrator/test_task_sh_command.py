@@ -179,6 +179,15 @@ def test_the_workdir(shell: str, container: Container, workdir: str) -> None:
     assert ended.output == f"{os.path.normpath(wanted)}\n"
 
 
+def test_a_folder_that_the_image_does_not_have(container: Container) -> None:
+    ended = container.run("dash", "pwd", MYCLI_WORKDIR="/no/such/folder")
+    assert ended.exit_code == 125
+    assert ended.setup.splitlines()[-2:] == [
+        "mycli: there is no folder /no/such/folder",
+        "mycli: an absolute workdir is a folder of the image",
+    ]
+
+
 @every_shell
 def test_a_workdir_that_is_missing(shell: str, container: Container) -> None:
     ended = container.run(shell, "pwd", MYCLI_WORKDIR="infra/prod")

@@ -447,6 +447,25 @@ def test_a_refusal_names_the_field_and_what_is_allowed(fields: dict[str, Any], n
     assert refused.value.hint
 
 
+@pytest.mark.parametrize(
+    "workdir",
+    ["..", "../..", "./..", "a/../../b", "a//../..", "a/b/../../../c", "/", "/etc", "//etc", "/.."],
+)
+def test_a_workdir_is_in_the_repository_where_there_is_one(workdir: str) -> None:
+    body = {"action": "exec", "command": "true", "workdir": workdir}
+    with pytest.raises(WireError) as refused:
+        request_from_json({**body, "repo": "https://github.com/user/repo"})
+
+    assert refused.value.error.startswith(f"invalid request: workdir: is {workdir!r}, outside")
+    request_from_json({**body, "skip_git": True})  # of the image, it may be any
+
+
+@pytest.mark.parametrize("workdir", [".", "a", "a/..", "a/../b", "..a", "a/...", "-a", "a b"])
+def test_every_folder_of_a_repository_can_be_the_workdir(workdir: str) -> None:
+    repo = "https://github.com/user/repo"
+    assert ExecRequest(command="true", repo=repo, workdir=workdir).workdir == workdir
+
+
 def test_both_sides_refuse_the_same() -> None:
     with pytest.raises(WireError, match="branch"):
         ExecRequest(command="true", skip_git=True, branch="-x")
