@@ -39,8 +39,8 @@ def get_log_events(data: Event) -> Any:
     first = at if direction == "f" else max(0, at - limit)
     last = events.page_end(first, limit) if direction == "f" else at
     page = [
-        {key: event[key] for key in ("timestamp", "message", "ingestionTime")}
-        for event in events[first:last]
+        {"timestamp": milliseconds, "message": message, "ingestionTime": milliseconds}
+        for milliseconds, message in events.pairs(first, last)
     ]
     tokens = {"nextForwardToken": f"f/{last}", "nextBackwardToken": f"b/{first}"}
     return logs.json_response({"events": page, **tokens})

@@ -14,7 +14,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -58,6 +58,11 @@ class EventFile:
         return self._read(first, first + 1)[0]
 
     def _read(self, first: int, last: int) -> list[Event]:
+        pairs = self.pairs(first, last)
+        return [_event(number, *pair) for number, pair in enumerate(pairs, first)]
+
+    def pairs(self, first: int, last: int) -> list[tuple[int, str]]:
+        """The milliseconds and the message of these events, which is all that there is of them."""
         if first >= last:
             return []
         places = self._index()
@@ -65,10 +70,10 @@ class EventFile:
             file.seek(places[first])
             *lines, _ = file.read(places[last] - places[first]).split(b"\n")
         with contextlib.suppress(ValueError, TypeError):  # at once, as long as none is damaged
-            pairs = json.loads(b"[%s]" % b",".join(lines))
+            pairs = [(milliseconds, text) for milliseconds, text in json.loads(_joined(lines))]
             if len(pairs) == len(lines):
-                return [_event(first + at, *pair) for at, pair in enumerate(pairs)]
-        return [_parse(first + at, line) for at, line in enumerate(lines)]
+                return pairs
+        return [_parse(line) for line in lines]
 
     def page_end(self, first: int, limit: int) -> int:
         """Where a page of at most this many events, and 1 MB, ends. A long event stands alone."""
@@ -106,13 +111,17 @@ def _line(milliseconds: int, message: str) -> bytes:
     return json.dumps([milliseconds, message], ensure_ascii=False).encode(errors="replace") + b"\n"
 
 
-def _parse(number: int, line: bytes) -> Event:
+def _joined(lines: Sequence[bytes]) -> bytes:
+    return b"[" + b",".join(lines) + b"]"
+
+
+def _parse(line: bytes) -> tuple[int, str]:
     """A damaged line hides no other one: it says so in its place."""
     try:
         milliseconds, message = json.loads(line)
     except (ValueError, TypeError):
-        milliseconds, message = 0, "[mycli] this line of the log is damaged"
-    return _event(number, milliseconds, message)
+        return 0, "[mycli] this line of the log is damaged"
+    return milliseconds, message
 
 
 def _event(number: int, milliseconds: int, message: str) -> Event:

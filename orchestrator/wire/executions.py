@@ -158,7 +158,8 @@ class LogsResponse(Response):
         return super().from_json({**data, "events": tuple(events)})
 
     def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "events": [event._asdict() for event in self.events]}
+        events = [{"at": event.at, "message": event.message} for event in self.events]
+        return {**vars(self), "events": events}
 
 
 @dataclass(frozen=True, kw_only=True)
