@@ -30,7 +30,8 @@ class Record:
     """One execution. Times are ISO 8601 in UTC, to the second; architecture is ECS's word.
 
     sized: cpu and memory were asked for, and are not just those of the task definition. shell: what
-    runs the script, where that is not the template's.
+    runs the script, where that is not the template's. env_names: of the user's variables, with
+    spaces between them.
 
     desired_status is set once the task is to stop. exit_code stays None where the container never
     ran or was lost: stopped_reason says why.
@@ -46,6 +47,9 @@ class Record:
     shell: str | None = None
     repo: str | None = None
     branch: str | None = None
+    workdir: str | None = None
+    timeout_seconds: int | None = None
+    env_names: str | None = None
     cpu: int
     memory: int
     sized: bool = False

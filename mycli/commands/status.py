@@ -7,6 +7,8 @@ import dataclasses
 from mycli import output
 from mycli.commands import Json, Name, Profile, connect
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
 
 def status(name: Name, profile: Profile = None, as_json: Json = False) -> None:
     """Show an execution: its status, its times, its exit code.
@@ -40,6 +42,16 @@ def status(name: Name, profile: Profile = None, as_json: Json = False) -> None:
             "Repository": found.repo,
             "Branch": found.branch,
             "Command": found.command,
+            "Folder": found.workdir,
+            "Time Limit": found.timeout_seconds and _time(found.timeout_seconds),
+            "Variables": " ".join(found.env_names),
             "Cost": None if found.cost_usd is None else f"${found.cost_usd:.6f} (an estimate)",
         }
     )
+
+
+def _time(seconds: int) -> str:
+    """As --timeout takes it: 90s, 30m, 2h."""
+    whole = [(size, unit) for unit, size in _UNITS.items() if seconds % size == 0]
+    size, unit = max(whole)
+    return f"{seconds // size}{unit}"

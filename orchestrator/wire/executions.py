@@ -101,7 +101,8 @@ class StatusResponse(Response):
     """One execution as it stands. Times are ISO 8601 in UTC; cpu is in vCPU units, memory in MB.
 
     exit_code is null while it runs, and null for good where the container never ran or was lost:
-    then stopped_reason says why, and it counts as failed. cost_usd is an estimate.
+    then stopped_reason says why, and it counts as failed. cost_usd is an estimate. env_names: of
+    the user's variables, whose values nobody keeps.
     """
 
     execution_id: str
@@ -121,8 +122,15 @@ class StatusResponse(Response):
     repo: str | None = None
     branch: str | None = None
     command: str = ""
+    workdir: str | None = None
+    timeout_seconds: int | None = None
+    env_names: Sequence[str] = ()
     task_definition: str = ""
     cost_usd: float | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        return super().from_json({**data, "env_names": tuple(data.get("env_names", ()))})
 
     @property
     def finished(self) -> bool:

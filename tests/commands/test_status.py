@@ -16,7 +16,8 @@ def test_a_running_one_begins_as_it_always_did(configured: FakeEndpoint, mycli: 
     assert ran.out.startswith(
         "Status:         RUNNING\nDesired Status: RUNNING\nCreated At:     2026-01-31T11:59:00Z\n"
     )
-    assert "Exit Code" not in ran.out
+    for unknown in ("Exit Code", "Folder", "Time Limit", "Variables"):
+        assert unknown not in ran.out
 
 
 def test_a_finished_one(configured: FakeEndpoint, mycli: Mycli) -> None:
@@ -31,6 +32,9 @@ def test_a_finished_one(configured: FakeEndpoint, mycli: Mycli) -> None:
         "cpu": 256,
         "memory": 512,
         "arch": "arm64",
+        "workdir": "infra/prod",
+        "timeout_seconds": 5400,
+        "env_names": ["CI", "TOKEN"],
     }
     configured.says("status", finished)
     ran = mycli("status", ARN)
@@ -40,6 +44,8 @@ def test_a_finished_one(configured: FakeEndpoint, mycli: Mycli) -> None:
     assert "$0.000312 (an estimate)" in ran.out
     assert "Image:          hashicorp/terraform:1.6 (named terraform)\n" in ran.out
     assert "CPU:            0.25 vCPU\nMemory:         512 MB\nArchitecture:   arm64\n" in ran.out
+    assert "Folder:         infra/prod\nTime Limit:     90m\n" in ran.out
+    assert "Variables:      CI TOKEN\n" in ran.out
     assert configured.asked("status")[0] == {"action": "status", "task_arn": ARN}
 
 

@@ -21,7 +21,15 @@ def describe(account: Account, answer: dict[str, Any], **name: str) -> dict[str,
 
 
 def test_the_status_of_a_running_execution(account: Account) -> None:
-    execution_id = account.start(command="make test", image="python:3.13", cpu=1024, memory=2048)
+    execution_id = account.start(
+        command="make test",
+        image="python:3.13",
+        cpu=1024,
+        memory=2048,
+        workdir="/srv",
+        timeout_seconds=60,
+        env={"TOKEN": "hunter2", "CI": "1"},
+    )
     task_arn = account.task_arn(execution_id)
     running = task_of(execution_id, task_arn, "RUNNING", startedAt="2026-09-21T14:14:00Z")
     account.clock.seconds += 40 + 3600  # an hour after it started
@@ -47,8 +55,25 @@ def test_the_status_of_a_running_execution(account: Account) -> None:
         "repo": None,
         "branch": None,
         "command": "make test",
+        "workdir": "/srv",
+        "timeout_seconds": 60,
+        "env_names": ["CI", "TOKEN"],
         "cost_usd": pytest.approx(0.01242124 + 2 * 0.00136308, abs=1e-6),
     }
+
+
+def test_a_record_of_before_says_what_it_has(account: Account) -> None:
+    """An upgrade leaves the records of 90 days without what they did not hold."""
+    execution_id = account.start(env={"CI": "1"}, workdir="/srv")
+    account.runtime.dynamodb.update_item(
+        TableName="mycli-executions",
+        Key={"execution_id": {"S": execution_id}},
+        UpdateExpression="REMOVE workdir, timeout_seconds, env_names",
+    )
+
+    found = account.ok("status", execution_id=execution_id)
+
+    assert (found["workdir"], found["timeout_seconds"], found["env_names"]) == (None, None, [])
 
 
 def _for_stubber(task: dict[str, Any]) -> dict[str, Any]:

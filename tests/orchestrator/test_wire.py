@@ -190,6 +190,7 @@ STATUS_RESPONSES = st.builds(
     created_at=TEXT,
     exit_code=st.none() | st.integers(0, 255),
     stopped_reason=st.none() | TEXT,
+    env_names=st.lists(NAMES, max_size=3).map(tuple),
     cost_usd=st.none() | st.floats(0, 1000),
 )
 TASK_DEFINITIONS = st.builds(
