@@ -31,16 +31,16 @@ _PULL_HINTS = (
     (r"matching platform|no match for platform", _OTHER_ARCHITECTURE),
     (
         r"toomanyrequests|too many requests|rate limit",
-        "its registry gives out no more for now: run it again later, or use a copy in ECR",
+        "its registry gives out no more for now: run it again later, or use a copy elsewhere",
     ),
     (
         r"timeout|timed out|deadline exceeded|no such host|connection re|canceled|unreachable",
-        "its registry did not answer: check the image's name, and whether AWS can reach it",
+        "its registry did not answer: check the image's name, and whether tasks can reach it",
     ),
     (
         r"denied|unauthorized|authentication required|forbidden|not authorized|login",
-        "there is no such image, or it is private: check the image's name; a private one is "
-        "pulled only from ECR in the stack's own account",
+        "there is no such image, or it is private: check the image's name; for a private one, "
+        "`mycli registry-login` gives tasks a login of its registry",
     ),
     (
         r"manifest unknown|not found|does not exist|name unknown",
@@ -50,7 +50,7 @@ _PULL_HINTS = (
         r"invalid reference|must be lowercase",
         "that is no image's name: check the image's name, which has small letters only",
     ),
-    (r"no space left", "the image is larger than the disk of a task, which has 20 GB"),
+    (r"no space left", "there is no room for the image; on Fargate, a task has 20 GB"),
     (
         "",
         "check the image's name and tag, and that its registry answers and lets it be pulled",
@@ -61,16 +61,16 @@ _PULL_HINTS = (
 _HINTS = (
     (
         "ResourceInitializationError",
-        "AWS could not set the task up: check the stack's network, its execution role and its git "
-        "credentials",
+        "the task could not be set up: check the stack's network, its execution role, its git "
+        "credentials and its registry logins",
     ),
     ("OutOfMemory", "the command needed more memory than it had: ask for more"),
     ("exec format error", _OTHER_ARCHITECTURE),
     ("no such file or directory", _NO_SHELL),
     ("CannotStartContainerError", f"the image could not be started: {_NO_SHELL}"),
-    ("CannotCreateContainerError", "AWS could not make the container: run it again"),
-    ("ContainerRuntime", "AWS could not run the container: run it again"),
-    ("CannotInspectContainerError", "AWS lost sight of the container: run it again"),
+    ("CannotCreateContainerError", "the container could not be made: run it again"),
+    ("ContainerRuntime", "the container could not be run: run it again"),
+    ("CannotInspectContainerError", "the container was lost sight of: run it again"),
     ("InternalError", "this is a fault on AWS's side: run it again"),
     ("Spot", "AWS took its Spot capacity back: run it again"),
     ("Capacity is unavailable", "AWS has no room for it now: run it again later"),

@@ -118,6 +118,7 @@ def test_a_digest_must_be_one(here: Registry, running: Running, digest: str) -> 
     before = contents(running)
     done = here.http.put(here.begin(), params={"digest": digest}, content=b"x")
     assert refusal(done) == (400, "DIGEST_INVALID")
+    assert done.headers["connection"] == "close", "its body was not read"
     assert here.http.put(here.begin(), content=b"x").status_code == 400
     assert contents(running) == [*before, b"", b""], "the uploads go on"
 
