@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 
 from mycli.client import Client
@@ -29,6 +30,7 @@ from orchestrator.wire import (
     UnregisterImageRequest,
     UnregisterImageResponse,
 )
+from tests.local.registry_client import IMAGE, digest_of, manifest
 
 from .conftest import Machine
 
@@ -41,6 +43,20 @@ RIGHTS = [
     "dynamodb:PutItem",
     "dynamodb:Query",
     "dynamodb:UpdateItem",
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:CompleteLayerUpload",
+    "ecr:CreateRepository",
+    "ecr:DescribeImages",
+    "ecr:DescribeRepositories",
+    "ecr:GetAuthorizationToken",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:InitiateLayerUpload",
+    "ecr:ListTagsForResource",
+    "ecr:PutImage",
+    "ecr:PutLifecyclePolicy",
+    "ecr:TagResource",
+    "ecr:UploadLayerPart",
     "ecs:DeleteTaskDefinitions",
     "ecs:DeregisterTaskDefinition",
     "ecs:DescribeTaskDefinition",
@@ -65,6 +81,7 @@ class Least:
 
     clients: Callable[[str], Any]
     client: Client
+    origin: str
     statements: list[dict[str, Any]]
     cold_starts: int = 0
 
@@ -102,6 +119,33 @@ class Least:
         )
         execution.status()
         execution.stop()
+        self.push_and_pull(f"service-{self.cold_starts}")
+
+    def push_and_pull(self, repository: str) -> None:
+        """What docker does with leave to push, and an exec with what was pushed."""
+        leave = self.client.authorize_push(repository)
+        layer = b"a layer"
+        there = f"/v2/least/{repository}"
+        with httpx.Client(
+            base_url=self.origin, auth=(leave.username, leave.password), trust_env=False
+        ) as http:
+
+            def ask(method: str, path: str, **request: Any) -> httpx.Response:
+                return http.request(method, path, **request).raise_for_status()
+
+            upload = ask("POST", f"{there}/blobs/uploads/").headers["location"]
+            upload = ask("PATCH", upload, content=layer).headers["location"]
+            ask("PUT", upload, params={"digest": digest_of(layer)})
+            image = manifest(digest_of(layer), [digest_of(layer)])
+            kind = {"content-type": IMAGE}
+            ask("PUT", f"{there}/manifests/1", content=json.dumps(image), headers=kind)
+            for method, path in (
+                ("HEAD", f"blobs/{digest_of(layer)}"),
+                ("GET", f"blobs/{digest_of(layer)}"),
+                ("GET", "manifests/1"),
+            ):
+                ask(method, f"{there}/{path}")
+        self.client.find_built_image(repository, "1")
 
     def unused(self) -> str:
         """The ARN of a task definition of the stack that no execution has used."""
@@ -121,11 +165,12 @@ def least(machine: Machine) -> Iterator[Least]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MYCLI_HOME", str(machine.home))
         patch.setenv("MYCLI_PROFILE", "least")
-        clients, client = clients_of(load()), Client()
+        here, client = load(), Client()
+        clients = clients_of(here)
     found = clients("iam").get_role_policy(**ROLE)["PolicyDocument"]
     document = json.loads(found) if isinstance(found, str) else found
     with client:
-        yield Least(clients, client, document["Statement"])
+        yield Least(clients, client, here.origin, document["Statement"])
     gone = machine.run("destroy", "--force", "--stack-name", "least")
     assert gone.code == 0, gone
 
@@ -149,7 +194,7 @@ def test_nothing_is_refused_to_it(least: Least) -> None:
 @pytest.mark.parametrize("right", RIGHTS)
 def test_it_needs(right: str, least: Least) -> None:
     least.give(without(right, least.statements))
-    with pytest.raises(ApiError, match=r"AccessDenied|not authorized"):
+    with pytest.raises((ApiError, httpx.HTTPStatusError), match=r"AccessDenied|authorized|403"):
         least.use_everything()
 
 
