@@ -140,6 +140,13 @@ _ROWS = (
         "delete it, or choose another --stack-name",
     ),
     _Row(
+        r"",
+        r"scheduled for deletion|marked for deletion",
+        "the name is taken for some days yet: {words}",
+        "delete that secret at once (aws secretsmanager delete-secret --secret-id NAME "
+        "--force-delete-without-recovery), then run the same command again",
+    ),
+    _Row(
         r"(Resource|Parameter)?NotFound(Exception)?|NoSuch(Entity|Bucket)\w*"
         r"|Invalid\w+ID\.NotFound",
         r"Function not found",

@@ -66,6 +66,20 @@ def provider(what: str, service: str, operation: str, status: int, said: str) ->
         ),
         pytest.param(
             provider(
+                "creating Secrets Manager Secret (mycli/mycli/registry/ghcr.io)",
+                "Secrets Manager",
+                "CreateSecret",
+                400,
+                "InvalidRequestException: You can't create this secret because a secret with this "
+                "name is already scheduled for deletion.",
+            ),
+            "the name is taken for some days yet: You can't create this secret because a secret "
+            "with this name is already scheduled for deletion.",
+            "--force-delete-without-recovery",
+            id="a secret that somebody deleted for later",
+        ),
+        pytest.param(
+            provider(
                 "creating IAM Role (mycli-lambda-role)",
                 "IAM",
                 "CreateRole",
