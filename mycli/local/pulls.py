@@ -57,10 +57,10 @@ class Wanted:
 
 
 def registry_of(image: str) -> str:
-    """The host in an image's name; Docker Hub where it names none."""
+    """The host in an image's name; docker.io where it names none."""
     first, slash, _ = image.partition("/")
     is_host = slash and ("." in first or ":" in first or first == "localhost")
-    return first if is_host else _DOCKER_HUB
+    return first if is_host and first != "index.docker.io" else _DOCKER_HUB
 
 
 def have(engine: str, wanted: Wanted) -> str:
@@ -98,6 +98,8 @@ def _inspect(engine: str, image: str) -> tuple[str, str] | None:
 
 def _pull(engine: str, wanted: Wanted) -> str:
     """Pull the image; why it could not be, or nothing."""
+    if wanted.host == "localhost":  # what Podman calls an image that was made here
+        return f"{wanted.image} was not found on this machine"
     is_podman = "podman" in _run(engine, "--version").stdout.lower()
     login = wanted.login()
     options = ["--quiet", "--platform", wanted.platform]
