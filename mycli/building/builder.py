@@ -8,21 +8,18 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
-import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
+from mycli.building.running import run
 from mycli.building.staging import Staged
 from mycli.errors import BuildError, UsageError
 
+INTERRUPTED = 143  # as a shell has it for TERM
 _COMMANDS = ("docker", "podman")
 _ANSWER_SECONDS = 20.0  # a daemon may be behind ssh
-_END_SECONDS = 10.0  # what a builder may take to clean up after itself
-_STDERR = 2
 
 
 @dataclass(frozen=True)
@@ -88,8 +85,11 @@ def build(
     argv += ["--platform", platform, "--file", str(staged.dockerfile), "--tag", image]
     for name, value in sorted(args.items()):
         argv += ["--build-arg", f"{name}={value}"]
+    written = staged.context.with_name("image-id")
+    argv += ["--iidfile", str(written), str(staged.context)]
     # An attestation would make an index of the one image, for nobody.
-    return run([*argv, str(staged.context)], {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"})
+    code = run(argv, {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}, alone=builder.is_podman)
+    return _believed(code, written)
 
 
 def push(builder: Builder, image: str, destination: str, login: Path, *, in_clear: bool) -> int:
@@ -98,9 +98,10 @@ def push(builder: Builder, image: str, destination: str, login: Path, *, in_clea
     login: what registry.py wrote for this builder. in_clear: over plain HTTP, on this machine.
     """
     if builder.is_podman:
-        argv = [builder.command, "push", "--authfile", str(login)]
+        written = login.with_name("digest")
+        argv = [builder.command, "push", "--authfile", str(login), "--digestfile", str(written)]
         argv += ["--tls-verify=false"] if in_clear else []
-        return run([*argv, image, f"docker://{destination}"])
+        return _believed(run([*argv, image, f"docker://{destination}"], alone=True), written)
     named = _answers(builder.command, "tag", image, destination)
     if named is None:
         return 1
@@ -110,45 +111,6 @@ def push(builder: Builder, image: str, destination: str, login: Path, *, in_clea
         _answers(builder.command, "rmi", destination)  # the name only: `image` is left
 
 
-def run(argv: Sequence[str], more: Mapping[str, str] | None = None) -> int:
-    """Run a builder to its end, also where we are interrupted meanwhile."""
-    process = subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=_STDERR, env={**os.environ, **(more or {})}
-    )
-    try:
-        return process.wait()
-    except BaseException:
-        process.terminate()
-        try:
-            process.wait(_END_SECONDS)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            process.kill()
-            process.wait()
-        raise
-
-
-@contextlib.contextmanager
-def ending_cleanly() -> Generator[None]:
-    """Let TERM and HUP end us as Ctrl-C does: with what is temporary taken away.
-
-    That is how a pipeline is cancelled. One that is ignored, as under nohup, stays so.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread hears signals
-        return
-
-    def end(number: int, _: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    heard = [
-        number
-        for number in (signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) is signal.SIG_DFL
-    ]
-    for number in heard:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in heard:
-            signal.signal(number, signal.SIG_DFL)
+def _believed(code: int, written: Path) -> int:
+    """Podman says 0 when somebody ends it: it is done when it has written what came of it."""
+    return code or (0 if written.is_file() and written.stat().st_size else INTERRUPTED)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mycli import output
 from mycli.building import registry
-from mycli.building.builder import build, ending_cleanly, find_builder, push
+from mycli.building.builder import build, find_builder, push
 from mycli.building.inputs import PLATFORMS, Inputs, read_inputs
+from mycli.building.running import ending_cleanly
 from mycli.building.services import Service
 from mycli.building.staging import LARGE_BYTES, largest, staged
 from mycli.errors import BuildError, ImageNotFound, UsageError

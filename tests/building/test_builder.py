@@ -20,7 +20,11 @@ from tests.fake_builders import ANSWERS, Tools
 DOCKER = Builder("docker", is_podman=False, with_buildx=False)
 BUILDX = Builder("docker", is_podman=False, with_buildx=True)
 PODMAN = Builder("podman", is_podman=True, with_buildx=False)
-STAGED = Staged(Path("/staged/context"), Path("/staged/context/Dockerfile"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Staged:
+    return Staged(tmp_path / "context", tmp_path / "context" / "Dockerfile")
 
 
 @pytest.mark.parametrize(
@@ -74,31 +78,36 @@ def test_none_is_told_with_what_else_can_be_done(tools: Tools) -> None:
     ],
 )
 def test_what_a_build_is_told(
-    builder: Builder, words: str, tools: Tools, capfd: pytest.CaptureFixture[str]
+    builder: Builder,
+    words: str,
+    tools: Tools,
+    folder: Staged,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     tools.add(builder.command, "echo built; echo and warned >&2; exit 3")
     args = {"B": "two words", "A": "1"}
-    assert build(builder, STAGED, image="i:t", platform="linux/arm64", args=args) == 3
+    assert build(builder, folder, image="i:t", platform="linux/arm64", args=args) == 3
     assert tools.asked("build") == [
-        f"{words} --platform linux/arm64 --file /staged/context/Dockerfile --tag i:t "
-        "--build-arg A=1 --build-arg B=two words /staged/context"
+        f"{words} --platform linux/arm64 --file {folder.dockerfile} --tag i:t --build-arg A=1 "
+        f"--build-arg B=two words --iidfile {folder.context.parent}/image-id {folder.context}"
     ]
     printed = capfd.readouterr()
     assert (printed.out, printed.err) == ("", "built\nand warned\n")
 
 
-def test_what_a_push_is_told(tools: Tools) -> None:
+def test_what_a_push_is_told(tools: Tools, tmp_path: Path) -> None:
     for command in ("docker", "podman"):
         tools.add(command, "")
-    login = Path("/login")
+    login, digest = tmp_path / "login", tmp_path / "digest"
     assert push(PODMAN, "local:t", "r.example/x:t", login, in_clear=False) == 0
     assert push(PODMAN, "local:t", "127.0.0.1:1/x:t", login, in_clear=True) == 0
     assert push(DOCKER, "local:t", "r.example/x:t", login, in_clear=False) == 0
     assert tools.log.read_text().splitlines() == [
-        "push --authfile /login local:t docker://r.example/x:t",
-        "push --authfile /login --tls-verify=false local:t docker://127.0.0.1:1/x:t",
+        f"push --authfile {login} --digestfile {digest} local:t docker://r.example/x:t",
+        f"push --authfile {login} --digestfile {digest} --tls-verify=false local:t "
+        "docker://127.0.0.1:1/x:t",
         "tag local:t r.example/x:t",
-        "--config /login push r.example/x:t",
+        f"--config {login} push r.example/x:t",
         "rmi r.example/x:t",
     ]
 
@@ -109,10 +118,18 @@ def test_a_push_that_fails_leaves_no_name(tools: Tools) -> None:
     assert tools.asked("rmi") == ["rmi r.example/x:t"]
 
 
+def test_what_somebody_else_has_ended_is_not_done(
+    tools: Tools, folder: Staged, tmp_path: Path
+) -> None:
+    tools.add("podman", "exit 0")  # as Podman ends by TERM
+    assert build(PODMAN, folder, image="i:t", platform="linux/amd64", args={}) == 143
+    assert push(PODMAN, "local:t", "r.example/x:t", tmp_path / "login", in_clear=False) == 143
+
+
 INTERRUPTED = """
 import sys
 from pathlib import Path
-from mycli.building.builder import ending_cleanly, run
+from mycli.building.running import ending_cleanly, run
 try:
     with ending_cleanly():
         run(["sh", "-c", sys.argv[1]])

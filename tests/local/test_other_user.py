@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from mycli.local.containers import find_engine
-from tests.e2e import test_container
+from tests.e2e import containers
 from tests.e2e.conftest import Machine
 from tests.git_server import make_repository, serve
 
@@ -162,10 +162,10 @@ def test_another_user_sees_no_secret_and_gets_no_answer(careless: Machine, tmp_p
 
 @pytest.fixture
 def image() -> Iterator[str]:
-    if find_engine() is None or test_container.BUSYBOX is None:
+    if find_engine() is None or containers.BUSYBOX is None:
         pytest.skip("neither Docker nor Podman answers, or there is no busybox")
     engine, name = str(find_engine()), f"localhost/mycli-test-other-user:{os.getpid()}"
-    tar = test_container.root_filesystem()
+    tar = containers.root_filesystem()
     subprocess.run([engine, "import", "-", name], input=tar, capture_output=True, check=True)
     yield name
     subprocess.run([engine, "rmi", "--force", name], capture_output=True, check=True)
