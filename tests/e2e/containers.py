@@ -34,14 +34,14 @@ def engine(*words: str, given: bytes = b"") -> str:
     return ran.stdout.decode()
 
 
-def root_filesystem() -> bytes:
-    """A tar with busybox as every program it can be, and nothing else."""
+def root_filesystem(*only: str) -> bytes:
+    """A tar with busybox as every program it can be, or only these, and nothing else."""
     assert BUSYBOX
     listed = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True)
     with io.BytesIO() as content:
         with tarfile.open(fileobj=content, mode="w") as tar:
             tar.add(BUSYBOX, "bin/busybox")
-            for name in listed.stdout.split():
+            for name in only or listed.stdout.split():
                 link = tarfile.TarInfo(f"bin/{name}")
                 link.type, link.linkname = tarfile.SYMTYPE, "busybox"
                 if name != "busybox":

@@ -16,20 +16,14 @@ import pytest
 
 from mycli.local import account
 from mycli.local.clients import clients_of
-from mycli.local.containers import find_engine
 from tests.local.conftest import new_account
 from tests.local.registry_client import INDEX, token_of
 from tests.local.test_other_user import spied_on
 
 from .conftest import Machine, Ran, new_machine
-from .containers import BUSYBOX, root_filesystem
+from .containers import ENGINE, NEEDED, root_filesystem
 
-ENGINE = find_engine()
-
-pytestmark = [
-    pytest.mark.skipif(ENGINE is None, reason="neither Docker nor Podman answers"),
-    pytest.mark.skipif(BUSYBOX is None, reason="there is no busybox to make an image of"),
-]
+pytestmark = NEEDED
 needs_podman = pytest.mark.skipif(
     ENGINE != "podman", reason="only Podman makes images for another machine"
 )
