@@ -49,9 +49,21 @@ def machine(stack: Machine, project: Project, tmp_path: Path) -> Iterator[Machin
     temporary.mkdir()
     yield dataclasses.replace(stack, folder=project.folder, env={"TMPDIR": str(temporary)})
     assert list(temporary.iterdir()) == []
-    for image in engine("images", "--format", "{{.Repository}}:{{.Tag}}").split():
+    for image in listed_images():
         if any(f"/mycli/{name}-" in image for name in ("api", "web")):
             engine("rmi", "--force", image)
+
+
+def listed_images() -> list[str]:
+    """Podman cannot list while another worker removes an image."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return engine("images", "--format", "{{.Repository}}:{{.Tag}}").split()
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def test_what_is_here_is_built_once_and_run(machine: Machine, project: Project) -> None:
