@@ -37,6 +37,16 @@ def origin(profile: Profile) -> str:
 
 def post(client: httpx.Client, profile: Profile, body: bytes) -> httpx.Response:
     """Send a request with the key. Raises httpx.RequestError; EndpointError without a proof."""
+    import httpx
+
+    response = _post(client, profile, body)
+    # It was read. With its stream it is a circle, and a page of a log would wait for the garbage
+    # collector: a long log would be in memory many times over.
+    response.stream = httpx.ByteStream(b"")
+    return response
+
+
+def _post(client: httpx.Client, profile: Profile, body: bytes) -> httpx.Response:
     headers = {wire.API_KEY_HEADER: profile.api_key, "Content-Type": "application/json"}
     if not profile.daemon_secret:
         return client.post(profile.api_endpoint, content=body, headers=headers)

@@ -140,6 +140,7 @@ class Execution:
                     self.exit_code = exit_code
                 pauses = self._pauses()
                 yield lines
+                del lines
             if page.done and page.exit_code is not None:
                 self.exit_code = page.exit_code
             if page.done or (follow and phase == "end"):
@@ -148,7 +149,9 @@ class Execution:
             if not follow and page.next_token in (None, token):
                 return
             token = page.next_token or token
-            if follow and not _is_flowing(page):
+            is_flowing = _is_flowing(page)
+            del page  # before the next one comes
+            if follow and not is_flowing:
                 self._rest(next(pauses), took)
 
     def _page(self, token: str | None) -> wire.LogsResponse:

@@ -99,6 +99,7 @@ def json_stream(
             if page:
                 verbatim(separator + ",\n  ".join(map(encode, page)))
                 separator = ",\n  "
+            del page  # before the next one comes
     finally:
         verbatim("\n], " + encode(tail())[1:] + "\n")
 

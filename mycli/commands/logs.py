@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +12,7 @@ from mycli.commands import Json, Name, Profile, connect, of_profile
 from mycli.errors import MycliError
 
 if TYPE_CHECKING:
-    from mycli.execution import Execution
+    from mycli.execution import Execution, Line
 
 
 def logs(
@@ -69,6 +68,7 @@ def _as_text(execution: Execution, follow: bool, raw: bool) -> bool:
                 if line.phase == "output" or not raw
             )
         )
+        del page  # before the next one comes
     return shown
 
 
@@ -87,13 +87,13 @@ def _why_nothing(execution: Execution) -> str:
 def _as_json(execution: Execution, follow: bool) -> None:
     """Print one document. What fails once it is begun is told in it."""
     pages = execution.pages(follow)
-    first = next(pages, ())
+    begun = [next(pages, ())]
     failures: list[MycliError] = []
 
     def events() -> Iterator[list[dict[str, Any]]]:
         try:
-            for page in itertools.chain([first], pages):
-                yield [line._asdict() for line in page]
+            yield _documents(begun.pop())
+            yield from map(_documents, pages)
             if follow:
                 execution.exit_code = _exit_code(execution)
         except MycliError as error:
@@ -107,3 +107,7 @@ def _as_json(execution: Execution, follow: bool) -> None:
     if failures:
         output.error(failures[0].message, failures[0].hint)
         raise typer.Exit(failures[0].exit_code)
+
+
+def _documents(page: Sequence[Line]) -> list[dict[str, Any]]:
+    return [line._asdict() for line in page]
