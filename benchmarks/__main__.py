@@ -1,0 +1,45 @@
+"""`python -m benchmarks [NAME…] [--quick] [--json FILE] [--docs FOLDER]`"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+import time
+from pathlib import Path
+
+from benchmarks import bench, report
+from benchmarks.figures import Row
+
+NAMES = ("start", "exec", "follow", "volume", "function", "list", "burst", "cost", "init")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller sizes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
+    parser.add_argument("--docs", type=Path, metavar="FOLDER", help="write benchmarks.md and .svg")
+    given = parser.parse_args()
+    if unknown := set(given.names) - set(NAMES):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there is {', '.join(NAMES)}")
+    rows: list[Row] = []
+    began = time.monotonic()
+    with bench.opened(given.quick) as opened:
+        for name in given.names or NAMES:
+            print(f"→ {name}", file=sys.stderr, flush=True)
+            try:
+                rows.append(importlib.import_module(f"benchmarks.rows.{name}").measured(opened))
+            except Exception as error:  # noqa: BLE001 - the other rows are worth having
+                rows.append(Row(name, name, "", notes=[f"not measured: {error}"]))
+        result = report.Report.of(opened, rows, time.monotonic() - began)
+    print(result.as_text())
+    if given.json:
+        given.json.write_text(json.dumps(result.to_json(), indent=2) + "\n")
+    if given.docs:
+        result.write(given.docs)
+    return 0
+
+
+sys.exit(main())

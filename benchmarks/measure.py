@@ -1,0 +1,84 @@
+"""Running programs: wall time, CPU time, memory, and what they printed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+Command = Sequence[str | Path]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One run. wall, cpu: seconds. peak: bytes of memory. code: the exit code."""
+
+    wall: float
+    cpu: float
+    peak: int
+    code: int
+
+
+def run(
+    command: Command, environment: Mapping[str, str], stdout: Path | None = None, folder: str = "/"
+) -> Ran:
+    """Run a program to its end; what it prints goes to the file, or nowhere."""
+    target = str(stdout or os.devnull)
+    write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, target, write, 0o600),
+        (os.POSIX_SPAWN_OPEN, 2, os.devnull, write, 0o600),
+    ]
+    words = [str(word) for word in command]
+    with contextlib.chdir(folder):
+        began = time.perf_counter()
+        pid = os.posix_spawn(words[0], words, dict(environment), file_actions=actions)
+    _, status, usage = os.wait4(pid, 0)
+    wall = time.perf_counter() - began
+    peak = usage.ru_maxrss * 1024
+    return Ran(wall, usage.ru_utime + usage.ru_stime, peak, os.waitstatus_to_exitcode(status))
+
+
+def in_turns(
+    acts: Mapping[str, Callable[[], Ran]], rounds: int, warm_up: int = 1
+) -> dict[str, list[Ran]]:
+    """Each of them so many times, in turns. Raises RuntimeError for one that fails."""
+    runs: dict[str, list[Ran]] = {name: [] for name in acts}
+    for turn in range(warm_up + rounds):
+        for name, act in acts.items():
+            ran = act()
+            if ran.code:
+                raise RuntimeError(f"{name} ended with {ran.code}")
+            if turn >= warm_up:
+                runs[name].append(ran)
+    return runs
+
+
+@contextlib.contextmanager
+def started(command: Command, environment: Mapping[str, str]) -> Generator[int]:
+    """Run a program meanwhile; gives where its stdout can be read. It is killed in the end."""
+    reader, writer = os.pipe()
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_DUP2, writer, 1),
+        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+    ]
+    words = [str(word) for word in command]
+    pid = os.posix_spawn(words[0], words, dict(environment), file_actions=actions)
+    os.close(writer)
+    try:
+        yield reader
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        os.close(reader)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

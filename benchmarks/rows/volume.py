@@ -1,0 +1,71 @@
+"""A long log: how fast it is printed, and how much memory that takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks import measure, readers
+from benchmarks.bench import Bench
+from benchmarks.figures import Figure, Row, Target, ratio
+from benchmarks.measure import Command, Ran
+
+AHEAD = 5
+FLAT = 1.1
+LINE = "line %07.0f of a log that is about eighty characters long, as most lines are"
+SMALL = 10_000
+
+
+def measured(bench: Bench) -> Row:
+    lines = bench.pick(1_000_000, 50_000)
+    row = Row(
+        "volume",
+        "Log volume",
+        f"A task prints {lines:,} lines of 80 characters. Each reader prints its whole log into a"
+        " file, once, after a run that is not counted on a small one; every line is looked for"
+        " there. Peak memory is the process's own, here and with a log of 10,000 lines.",
+    )
+    small, large = (_printed(bench, count) for count in (SMALL, lines))
+    everyone = readers.commands(bench, large["execution_id"], large["log_stream"], follow=False)
+    on_small = readers.commands(bench, small["execution_id"], small["log_stream"], follow=False)
+    for found in (everyone, on_small):
+        found["mycli logs --json"] = (*found["mycli logs"], "--json")
+    peaks: dict[str, float] = {}
+    for name, command in everyone.items():
+        whose = "ours" if name.startswith("mycli") else "peer"
+        first = _read(bench, on_small[name])
+        ran = _read(bench, command, lines)
+        row.figures.append(Figure(name, "lines/s", [lines / ran.wall], whose))
+        row.figures += [
+            Figure(f"{name}, memory at {count:,}", "MB", [of.peak / 1e6], whose)
+            for count, of in ((SMALL, first), (lines, ran))
+        ]
+        peaks[name] = ran.peak / first.peak
+    rates = {figure.of: figure for figure in row.figures if figure.unit == "lines/s"}
+    peers = [figure for figure in rates.values() if figure.whose == "peer"]
+    faster = max(peers, key=lambda figure: figure.median, default=None)
+    for name in ("mycli logs", "mycli logs --json"):
+        what = f"{name}, of {faster.of if faster else 'a peer'}"
+        row.targets.append(Target(what, ratio(rates[name], faster), AHEAD, at_least=True))
+    for name in ("mycli logs", "mycli logs --json"):
+        what = f"{name}: memory at {lines:,} lines, of that at {SMALL:,}"
+        row.targets.append(Target(what, peaks[name], FLAT))
+    return row
+
+
+def _printed(bench: Bench, lines: int) -> dict[str, str]:
+    """An execution that has printed so many lines and ended."""
+    return bench.ask("exec", "--json", "--wait", "--skip-git", f"seq -f '{LINE}' 1 {lines}")
+
+
+def _read(bench: Bench, command: Command, lines: int = SMALL) -> Ran:
+    printed = bench.root / "printed"
+    ran = measure.run(command, readers.environment(bench), printed)
+    seen = _count(printed)
+    if ran.code or seen != lines:
+        raise RuntimeError(f"{Path(command[0]).name}: {seen:,} of {lines:,} lines, code {ran.code}")
+    return ran
+
+
+def _count(printed: Path) -> int:
+    with printed.open("rb") as file:
+        return sum(b"of a log that is about eighty" in line for line in file)
