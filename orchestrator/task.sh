@@ -265,6 +265,12 @@ give_up() {
   signal KILL
 }
 
+end() {
+  kill -USR1 "$_watchdog"
+  [ -z "$_timed_out" ] || set -- 124
+  finish "$1"
+}
+
 # bash lets nobody set UID, for one: that must not pass for a command that failed.
 _said=$("$0" -c "$1" 2>&1) || {
   printf "%s\n" "$_said" \
@@ -316,6 +322,10 @@ case $- in
   _setsid=$(command -v setsid) && set -- "$_setsid" "$@"
   ;;
 esac
+[ -z "$_stopping" ] || {
+  printf "mycli: stopped before the command began\n"
+  end 143
+}
 printf "[mycli %s] begin\n" "$MYCLI_EXECUTION_ID"
 "$@" 2>&1 &
 _child=$!
@@ -332,9 +342,7 @@ do :; done
 
 # A sh dies of TERM at once, but what it started (terraform) may still have a lock to give back.
 while [ -n "$_stopping" ] && [ "$_code" = 143 ] && alive; do sleep 0.1 || sleep 1; done
-kill -USR1 "$_watchdog"
 kill -KILL "-$_child" # what the command left behind would keep the log open
-[ -z "$_timed_out" ] || _code=124
-finish "$_code"
+end "$_code"
 '
 exec "$0" -c "$_phase_2" "$0" "$_set_variables" "$_phase_3" "$_stop_signals"

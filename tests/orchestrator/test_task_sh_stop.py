@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.wire import begin_marker
 from tests.task_script import (
     EXECUTION_ID,
     SCRIPT,
@@ -143,12 +144,23 @@ def test_term_is_passed_on_and_the_exit_code_is_the_commands_own(
     assert running.end().exit_code == exit_code
 
 
-def test_a_stop_just_before_the_command_begins(container: Container) -> None:
-    # dash asks env(1) something at that point.
-    programs = container.programs(env='kill -TERM "$PPID"; exit 1')
-    ended = container.run(
-        "dash", "sleep 0.2; echo unreached", PATH=f"{programs}:{os.environ['PATH']}"
-    )
+@every_shell
+@pytest.mark.parametrize(("signal", "exit_code"), [("TERM", 143), ("ALRM", 124)])
+def test_a_stop_just_before_the_command_begins(
+    shell: str, container: Container, signal: str, exit_code: int
+) -> None:
+    stopped = SCRIPT.read_text("utf-8").replace("set -m\n", f"kill -{signal} $$\nset -m\n")
+    ended = container.start(shell, "echo unreached", script=stopped).end()
+    assert ended.exit_code == exit_code
+    assert "mycli: stopped before the command began\n" in ended.setup
+    assert begin_marker(EXECUTION_ID) not in ended.log
+
+
+@every_shell
+def test_a_stop_while_the_command_begins(shell: str, container: Container) -> None:
+    # Nobody can tell whether it hears a signal by now, so it gets one that nothing is deaf to.
+    stopped = SCRIPT.read_text("utf-8").replace("_child=$!\n", "kill -TERM $$\n_child=$!\n")
+    ended = container.start(shell, "trap '' TERM; sleep 60", script=stopped).end()
     assert (ended.output, ended.exit_code) == ("", 137)
 
 
