@@ -5,10 +5,11 @@ moto has no clientToken, so the fixture `account` gives ECS the memory that AWS'
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -181,6 +182,10 @@ def new_task_arn(number: int) -> str:
 @pytest.fixture(scope="session")
 def clients() -> dict[str, Any]:
     """Made once: most of a client's cost is reading its service's model."""
+    return new_clients()
+
+
+def new_clients() -> dict[str, Any]:
     return {
         name: boto3.client(name, region_name=REGION, config=CLIENT_CONFIG, **CREDENTIALS)
         for name in ("dynamodb", "ecs", "logs", "ecr", "ec2")
@@ -197,6 +202,13 @@ def account(
     clients: dict[str, Any], api_key_hash: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Account]:
     monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # 2,600 of them, for every test
+    with new_account(clients, api_key_hash) as account:
+        yield account
+
+
+@contextlib.contextmanager
+def new_account(clients: Mapping[str, Any], api_key_hash: str) -> Generator[Account]:
+    """The function in an account of moto's, which is there as long as this."""
     with mock_aws():
         ec2 = clients["ec2"]
         settings = Settings(
