@@ -28,13 +28,13 @@ def main() -> int:
     began = time.monotonic()
     with bench.opened(given.quick) as opened:
         for name in given.names or NAMES:
-            print(f"→ {name}", file=sys.stderr, flush=True)
+            sys.stderr.write(f"→ {name}\n")
             try:
                 rows.append(importlib.import_module(f"benchmarks.rows.{name}").measured(opened))
             except Exception as error:  # noqa: BLE001 - the other rows are worth having
                 rows.append(Row(name, name, "", notes=[f"not measured: {error}"]))
         result = report.Report.of(opened, rows, time.monotonic() - began)
-    print(result.as_text())
+    sys.stdout.write(result.as_text() + "\n")
     if given.json:
         given.json.write_text(json.dumps(result.to_json(), indent=2) + "\n")
     if given.docs:

@@ -1,4 +1,4 @@
-"""The place where everything is measured: a machine of its own, with an account that is gone after."""
+"""Where everything is measured: a machine of its own, with an account that is gone afterwards."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Bench:
     quick: bool
     peers: peers.Peers
     environment: dict[str, str]
-    _closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _has_stack: bool = False
 
     def pick(self, full: int, quick: int) -> int:
@@ -45,7 +45,7 @@ class Bench:
         return measure.run((MYCLI, *words), {**self.environment, **more}, stdout)
 
     def ask(self, *words: str) -> Any:
-        """What a verb answers under --json; see to it that there is a stack. Raises RuntimeError."""
+        """What a verb answers under --json, of a stack that is made first. Raises RuntimeError."""
         self.stack()
         return json.loads(self.act(MYCLI, *words))
 
@@ -54,7 +54,7 @@ class Bench:
         if self._has_stack:
             return
         self._has_stack = True
-        self._closing.callback(self.act, MYCLI, "destroy", "--force")
+        self.closing.callback(self.act, MYCLI, "destroy", "--force")
         self.act(MYCLI, "init", "--local", "--force", "--runtime", "process")
 
     def act(self, *command: str | Path) -> bytes:
@@ -88,7 +88,16 @@ def opened(quick: bool) -> Generator[Bench]:
     """The bench, with everything compiled; whatever was started in it has ended in the end."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TERM") if name in os.environ}
     found = peers.find()
-    compile_all = [PYTHON, "-m", "compileall", "-q", "-j", "0", ROOT / "mycli", ROOT / "orchestrator"]
+    compile_all = [
+        PYTHON,
+        "-m",
+        "compileall",
+        "-q",
+        "-j",
+        "0",
+        ROOT / "mycli",
+        ROOT / "orchestrator",
+    ]
     with tempfile.TemporaryDirectory(prefix="mycli-bench-") as folder:
         root = Path(folder)
         (root / "user").mkdir()
@@ -96,5 +105,5 @@ def opened(quick: bool) -> Generator[Bench]:
         environment = {**kept, **homes, "NO_COLOR": "1"}
         subprocess.run(compile_all, env=environment, check=True)
         bench = Bench(root, quick, found, environment)
-        with bench._closing:
+        with bench.closing:
             yield bench

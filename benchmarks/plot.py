@@ -1,4 +1,4 @@
-"""The plot: for each row, bars of what can be compared. Drawn by hand: nothing to install for it."""
+"""The plot: for each row, bars of what can be compared. Drawn by hand: nothing to install."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #26262
 
 
 def draw(rows: Sequence[Row]) -> str:
-    """An SVG with one block of bars for each unit of each row in which there are peers or floors."""
+    """An SVG: a block of bars for each unit of a row in which there are peers or floors."""
     parts: list[str] = []
     top = 56
     for row in rows:

@@ -18,16 +18,16 @@ from benchmarks.bench import ROOT, Bench
 from benchmarks.figures import Row, Target
 
 PAGE, PLOT = "benchmarks.md", "benchmarks.svg"
-_SIGNS = {True: "✓", False: "✗", None: "–"}
+_SIGNS = {True: "✓", False: "✗", None: "?"}
 _WORDS = {True: "yes", False: "**no**", None: "not measured"}
 
 HEAD = """# Benchmarks
 
-mycli beside what a user would pick instead: all figures of one run, on one machine. This page and its
-plot are written by `make bench`; `make bench ARGS="start follow"` measures some rows, `ARGS=--quick` all
-of them in a minute or two. A figure is a median, in brackets the lowest and the highest. Programs are run
-in turns, with their bytecode compiled. Nothing here is a test: what must not get slower and can be counted
-(modules, calls, requests, bytes) is in `tests/benchmarks/`.
+mycli beside what a user would pick instead: all figures of one run, on one machine. This page and
+its plot are written by `make bench`; `python -m benchmarks` prints the same, of the rows that are
+named, and with `--quick` in a minute or two. A figure is a median. Programs are run in turns, with
+their bytecode compiled. Nothing here is a test: what must not grow and can be counted (modules,
+calls, requests, bytes, memory) is held by the gate, most of it in `tests/benchmarks/`.
 """
 
 

@@ -14,7 +14,7 @@ import httpx
 
 from benchmarks import containers, measure
 from benchmarks.bench import MYCLI, Bench
-from benchmarks.figures import Figure, Row, Target
+from benchmarks.figures import Figure, Row, Target, Whose
 from orchestrator.wire import API_KEY_HEADER, REQUESTS
 from tests.fake_endpoint import Answer, FakeEndpoint
 
@@ -26,9 +26,9 @@ def measured(bench: Bench) -> Row:
     row = Row(
         "exec",
         "Exec",
-        "`mycli exec -f --skip-git true` in the account on this machine, until the process has ended"
-        " with the exit code; tasks run as processes. Where the time goes is seen by a relay between"
-        " the command and the account, in runs of their own.",
+        "`mycli exec -f --skip-git true` in the account on this machine, until the process has"
+        " ended with the exit code; tasks run as processes. Where the time goes is seen by a relay"
+        " between the command and the account, in runs of their own.",
     )
     bench.stack()
     reached = {**bench.environment, **bench.reached_by()}
@@ -42,7 +42,7 @@ def measured(bench: Bench) -> Row:
         else:
             row.notes.append("No container is run beside it: podman does not answer here.")
         runs = measure.in_turns(acts, bench.pick(20, 5), warm_up=2)
-    whose = {"sh -c true": "floor", "mycli exec": "ours"}
+    whose: dict[str, Whose] = {"sh -c true": "floor", "mycli exec": "ours"}
     row.figures += [
         Figure(name, "ms", [ran.wall * 1000 for ran in found], whose.get(name, "peer"))
         for name, found in runs.items()
@@ -53,8 +53,7 @@ def measured(bench: Bench) -> Row:
     )
     parts = [_parts(bench, reached) for _ in range(bench.pick(10, 3))]
     row.figures += [
-        Figure(f"of it: {name}", "ms", [found[name] * 1000 for found in parts])
-        for name in parts[0]
+        Figure(f"of it: {name}", "ms", [found[name] * 1000 for found in parts]) for name in parts[0]
     ]
     row.notes.append(
         f"A key that was not seen for five minutes costs bcrypt besides: {_bcrypt_ms(bench):.0f} ms"
@@ -104,7 +103,9 @@ def _function_seconds(bench: Bench) -> float:
     """What the function says that its last exec took."""
     logs = bench.root / "home" / "local" / "logs"
     lines = "".join(path.read_text() for path in sorted(logs.rglob("*lambda*/*"), key=_changed))
-    said = [json.loads(line)[1] for line in lines.splitlines() if '\\"action\\": \\"exec\\"' in line]
+    said = [
+        json.loads(line)[1] for line in lines.splitlines() if '\\"action\\": \\"exec\\"' in line
+    ]
     return json.loads(said[-1])["milliseconds"] / 1000
 
 
