@@ -130,7 +130,9 @@ def _summary(verb: str) -> str:
 
 def _unexpected(error: Exception) -> MycliError:
     if isinstance(error, OSError):
-        return MycliError(str(error))
+        from mycli.config import unusable
+
+        return unusable(error)
     hint = "this is a bug in mycli: `mycli --debug` before the verb shows where"
     return MycliError(f"{type(error).__name__}: {error}", hint)
 
@@ -221,7 +223,7 @@ def run(words: Sequence[str]) -> int:
     except click.ClickException as error:
         return _misused(error, as_json="--json" in words)
     except OSError as error:  # the help could not be written
-        output.error(str(error))
+        output.error(_unexpected(error).message)
         return MycliError.exit_code
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import errno
 import ipaddress
 import os
 import tempfile
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from mycli.errors import ConfigError
+from mycli.errors import ConfigError, MycliError
 
 DEFAULT_PROFILE = "default"
 UNFINISHED = "/unfinished"  # how the endpoint of a stack ends that is not made yet
@@ -186,6 +187,19 @@ def write_private(path: Path, content: bytes) -> None:
         if isinstance(error, OSError) and error.filename is None:  # a full disk does not say where
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise
+
+
+def unusable(error: OSError) -> MycliError:
+    """What the system says of a file; of one of mycli's own, with what to look at."""
+    said = error.strerror or str(error)
+    if error.filename is None:
+        return MycliError(said)
+    path = Path(os.fsdecode(error.filename))
+    ours = home().absolute()
+    hint = ""
+    if ours in (path.absolute(), *path.absolute().parents) and error.errno != errno.ENOSPC:
+        hint = f"mycli keeps its files in {ours}, a folder that you can write to: see MYCLI_HOME"
+    return MycliError(f"{path}: {said}", hint)
 
 
 def refuse_open(path: Path) -> None:

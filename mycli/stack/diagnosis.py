@@ -221,26 +221,22 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '\\"') + '"'
 
 
-def not_configured() -> Finding:
-    return warn(
-        "configuration",
-        "mycli is not configured yet",
-        "`mycli init` makes a stack, `mycli configure` takes one that is there",
-    )
-
-
 def configuration(profile_name: str | None) -> tuple[Finding, config.Profile | None]:
     """The profile that a command would use, and how that stands."""
-    path = config.config_path()
+    path, name = config.config_path(), "configuration"
+    if not path.parent.is_dir() and (path.parent.exists() or path.parent.is_symlink()):
+        hint = "move it out of the way, or name another place: MYCLI_HOME"
+        return fail(name, f"{path.parent} is not a folder", hint), None
     given = profile_name or os.environ.get("MYCLI_PROFILE")
     by_environment = os.environ.get("MYCLI_API_ENDPOINT") and not profile_name
     if not path.exists() and not given and not by_environment:
-        return not_configured(), None
+        hint = "`mycli init` makes a stack, `mycli configure` takes one that is there"
+        return fail(name, "mycli is not configured yet: nothing can be run", hint), None
     try:
         profile = config.load_profile(profile_name)
         if not profile.is_finished:
             raise UsageError("the stack's init was not finished", "run the same `mycli init` again")
     except MycliError as error:
-        return fail("configuration", error.message, error.hint), None
+        return fail(name, error.message, error.hint), None
     where = "the environment" if by_environment else f"{path}, for you alone"
-    return ok("configuration", f"profile {given or config.DEFAULT_PROFILE} in {where}"), profile
+    return ok(name, f"profile {given or config.DEFAULT_PROFILE} in {where}"), profile

@@ -42,11 +42,19 @@ def lines(text: str) -> dict[str, str]:
 
 def test_nothing_is_configured(mycli: Mycli) -> None:
     ran = mycli("doctor")
-    assert ran.code == 0
-    assert lines(ran.out)["configuration"] == "!"
+    assert ran.code == 1
+    assert lines(ran.out)["configuration"] == "✗"
     assert "mycli init" in ran.out
+    assert json.loads(mycli("doctor", "--json").out)["healthy"] is False
     assert lines(ran.out)["AWS credentials"] == "!"
     assert "API key" not in ran.out
+
+
+def test_what_is_no_folder_is_no_place_for_a_configuration(mycli: Mycli, home: Path) -> None:
+    home.touch()
+    ran = mycli("doctor")
+    assert ran.code == 1
+    assert f"✗ configuration: {home} is not a folder\n    move it out of the way" in ran.out
 
 
 def test_all_is_well(configured: FakeEndpoint, mycli: Mycli) -> None:

@@ -55,6 +55,18 @@ def test_anything_but_yes_makes_nothing(
     assert not home.exists()
 
 
+def test_where_mycli_cannot_keep_its_files_it_says_what_decides_that(
+    mycli: Mycli, home: Path
+) -> None:
+    home.touch()
+    ran = mycli(*LOCAL, "--force")
+    assert ran.code == 125
+    assert ran.err == (
+        f"✗ {home}: File exists\n"
+        f"  mycli keeps its files in {home}, a folder that you can write to: see MYCLI_HOME\n"
+    )
+
+
 def test_ctrl_c_ends_it_at_once_and_the_next_init_goes_on(mycli: Mycli) -> None:
     program = Path(sys.executable).with_name("mycli")
     with subprocess.Popen([program, *LOCAL, "--force"], stderr=subprocess.PIPE, text=True) as init:
