@@ -27,6 +27,11 @@ _NO_SHELL = (
 # What registries and ECS say of an image that could not be pulled; the first that fits.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html
 _PULL_FAILED = "CannotPullContainerError"
+_DKR = r"[0-9]{12}\.dkr[.-]ecr[.-]"  # ECR's hosts
+_HERE = r"\b127\.0\.0\.1:[0-9]+/"  # ECR's, in an account on this machine
+_REFUSED = r"denied|unauthorized|authentication required|forbidden|not authorized|login"
+_NO_IMAGE = r"manifest unknown|not found|does not exist|name unknown"
+_CHECK_IT = "there is no such image: check the image's name and tag"
 _PULL_HINTS = (
     (r"matching platform|no match for platform", _OTHER_ARCHITECTURE),
     (
@@ -38,14 +43,20 @@ _PULL_HINTS = (
         "its registry did not answer: check the image's name, and whether tasks can reach it",
     ),
     (
-        r"denied|unauthorized|authentication required|forbidden|not authorized|login",
-        "there is no such image, or it is private: check the image's name; for a private one, "
-        "`mycli registry-login` gives tasks a login of its registry",
+        rf"{_DKR}.*({_REFUSED})",
+        "tasks pull from the ECR of the stack's own account; a repository of another account needs "
+        "a policy there that lets this one's tasks pull",
     ),
     (
-        r"manifest unknown|not found|does not exist|name unknown",
-        "there is no such image: check the image's name and tag",
+        _REFUSED,
+        "there is no such image, or it is private: check the image's name; for a private one, "
+        "`mycli registry-login` gives tasks a login of its registry, or a new one",
     ),
+    (
+        rf"({_DKR}|{_HERE}).*({_NO_IMAGE})",
+        f"{_CHECK_IT}; `mycli build --push` builds and pushes those of .mycli.yaml",
+    ),
+    (_NO_IMAGE, _CHECK_IT),
     (
         r"invalid reference|must be lowercase",
         "that is no image's name: check the image's name, which has small letters only",
@@ -134,7 +145,9 @@ def _ending(task: Mapping[str, Any]) -> tuple[int | None, str | None]:
 def with_hint(reason: str) -> str:
     """The reason and, where it is a well-known one, what to do."""
     if _PULL_FAILED in reason:
-        hint = next(hint for said, hint in _PULL_HINTS if re.search(said, reason, re.IGNORECASE))
+        hint = next(
+            hint for said, hint in _PULL_HINTS if re.search(said, reason, re.IGNORECASE | re.DOTALL)
+        )
     else:
         hint = next((hint for known, hint in _HINTS if known in reason), "")
     return f"{reason} ({hint})" if hint else reason

@@ -42,6 +42,30 @@ def test_the_exit_code_is_that_of_the_executor(exit_code: int) -> None:
             "no such image",
         ),
         (
+            "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to "
+            "resolve ref 123456789012.dkr.ecr.us-east-1.amazonaws.com/mycli/api:1.0: "
+            "123456789012.dkr.ecr.us-east-1.amazonaws.com/mycli/api:1.0: not found",
+            "`mycli build --push`",
+        ),
+        ("CannotPullContainerError: 127.0.0.1:4567/mycli/api:1.0: not found", "build --push"),
+        (
+            "CannotPullContainerError: name unknown: The repository with name 'mycli/api' does not "
+            "exist in the registry with id '123456789012'",
+            "no such image",
+        ),
+        (
+            "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to "
+            "resolve ref 210987654321.dkr.ecr.us-east-1.amazonaws.com/team/app:1: unexpected "
+            "status from HEAD request:\n403 Forbidden",
+            "another account",
+        ),
+        (
+            "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to "
+            "resolve ref ghcr.io/user/app:1: failed to authorize: failed to fetch anonymous token: "
+            "unexpected status from GET request to https://ghcr.io/token: 401 Unauthorized",
+            "`mycli registry-login`",
+        ),
+        (
             "CannotPullContainerError: Error response from daemon: pull access denied for x, "
             "repository does not exist or may require 'docker login'",
             "or it is private",
