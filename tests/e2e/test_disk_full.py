@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -10,9 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.local.conftest import until
+from tests.local.registry_client import Registry, digest_of, manifest
 from tests.soak import sizes
 
 from .conftest import MYCLI, Machine, Ran
@@ -178,3 +181,36 @@ def test_an_init_that_has_no_room_is_finished_by_the_next(
         assert disk.run("exec", "-f", "--skip-git", "exit 5").code == 5
         assert disk.run("destroy", "--force").code == 0
         assert list(disk.mounted.iterdir()) == []
+
+
+def test_an_image_that_does_not_fit_is_refused_and_harms_nobody(
+    small_disk: Callable[[int], SmallDisk],
+) -> None:
+    disk = small_disk(24_576)
+    assert disk.run(*INIT).code == 0
+    inside = dataclasses.replace(disk.machine, home=disk.mounted / "home")
+    with inside.client() as client:
+        leave = client.authorize_push("api")
+    host, _, name = leave.repository_uri.partition("/")
+    auth = (leave.username, leave.password)
+    with httpx.Client(base_url=f"http://{host}", auth=auth, trust_env=False) as http:
+        registry = Registry(http, name)
+        kept = registry.push("1", b"small")
+        left = os.statvfs(disk.mounted).f_bavail * os.statvfs(disk.mounted).f_bsize
+        # More than there is; and so much that the records of an execution would have no room.
+        for size in (64 * 1024 * 1024, left - 128 * 1024):
+            answer = http.patch(registry.begin(), content=bytes(size))
+            assert (answer.status_code, answer.json()["errors"][0]["code"]) == (403, "DENIED")
+            assert "the disk is full" in answer.text
+            assert str(disk.machine.home) in answer.text
+            ran = disk.run("exec", "-f", "--skip-git", "echo goes on")
+            assert (ran.code, ran.out) == (0, "goes on\n"), ran
+        assert registry.ask("GET", "manifests/1").headers["docker-content-digest"] == kept
+        registry.push("2", b"small, too")
+        disk.fill()
+        third = manifest(digest_of(json.dumps({"tag": "2"}).encode()), [])
+        full = registry.put_manifest("3", third)
+        assert (full.status_code, "the disk is full" in full.text) == (403, True), full.text
+        disk.make_room()
+        assert (registry.status("manifests/2"), registry.status("manifests/3")) == (200, 404)
+        assert registry.put_manifest("3", third).status_code == 201
