@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mycli.errors import StackError, UsageError
+from orchestrator.wire import DOCKER_HUB
 
 MAX_BYTES = 65536  # what a secret holds
 # Lambda takes 4 KB of environment, and the rest of it needs about a quarter of that:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_CHARACTERS = 2800
-_DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*(:[0-9]{{1,5}})?")
 _ECR = re.compile(r"[0-9]{12}\.dkr[.-]ecr[.-].*|public\.ecr\.aws")
@@ -49,8 +49,8 @@ class RegistryLogin:
 def checked_host(text: str) -> str:
     """The host as images name it: ghcr.io, registry.example:5000. Raises UsageError."""
     host = text.strip().lower()
-    if host in _DOCKER_HUB:
-        return "docker.io"
+    if host in DOCKER_HUB:
+        return DOCKER_HUB[0]
     if _ECR.fullmatch(host):
         raise UsageError(
             f"{host} takes no login here: tasks are let in by AWS",
