@@ -193,11 +193,14 @@ class Stack:
         but the state, and neither the function nor the API. What mycli made for the state goes with
         its last stack.
         """
+        from mycli.stack import engine
         from mycli.stack.leftovers import find_leftovers
 
         try:
             with self._opened(on_event) as (there, known):
-                return self._destroy(there, known, on_event)
+                done = self._destroy(there, known, on_event)
+            engine.tidy(logs=0)  # nothing has failed that they would explain
+            return done
         except _NoStack as none:
             if not none.state_removed:
                 raise

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MINIMUM = (3, 206, 0)
 # What is installed where there is none: the version that the tests run with.
 PINNED = "3.256.0"
+KEPT_FILES = 30  # of each kind that the engine writes for each of its runs and never takes away
 ANSWER_SECONDS = 30.0  # how long an engine may think about its own version
 
 _BY_HAND = "put a `pulumi` of at least {} on PATH: https://www.pulumi.com/docs/install/"
@@ -52,6 +53,7 @@ def find(
     fetch: puts an engine into a folder; from the vendor where it is left out. seconds: how long
     each engine that is there may take to say its version. Raises EngineError with what was tried.
     """
+    tidy()
     own = own_engine()
     found, tried = look(seconds)
     for refused in tried:
@@ -76,6 +78,16 @@ def find(
     if isinstance(installed, str):
         raise EngineError(f"the engine in {own} {installed}", hint)
     return installed
+
+
+def tidy(logs: int = KEPT_FILES) -> None:
+    """Take away all but the newest files that the engine's runs have left. logs: how many stay."""
+    for name, kept in (("logs", logs), ("workspaces", KEPT_FILES)):
+        with contextlib.suppress(OSError):  # another mycli tidies, too
+            files = list((pulumi_home() / name).iterdir())
+            files.sort(key=lambda file: file.stat().st_mtime)
+            for file in files[: max(0, len(files) - kept)]:
+                file.unlink()
 
 
 def look(seconds: float = ANSWER_SECONDS) -> tuple[Engine | None, list[str]]:

@@ -92,6 +92,7 @@ def test_a_stack_from_init_to_destroy(cloud: Cloud, tmp_path: Path) -> None:
     assert "nothing of the stack is left" in gone.out
     assert cloud.has() == {}
     assert not config.config_path().exists()
+    assert list((cloud.home() / "pulumi" / "logs").iterdir()) == []  # nothing failed
     where = [done.index(step) for step in ORDER]
     assert where == sorted(where), done
     assert "DeleteTaskDefinitions" in done[done.index("delete TaskDefinition template") :]

@@ -236,3 +236,19 @@ def test_a_provider_that_is_attached_needs_no_plugin(
 def test_finding_the_engine_leaves_the_heavy_packages_alone() -> None:
     code = "import sys, mycli.stack.engine as e; sys.exit('pulumi' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_the_engine_leaves_of_each_run_does_not_pile_up(path: Path) -> None:
+    script(path, f"echo v{engine.PINNED}")
+    for number in range(engine.KEPT_FILES + 5):
+        for folder in ("logs", "workspaces"):
+            file = engine.pulumi_home() / folder / f"{number:03}"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+            os.utime(file, (number, number))
+    engine.find(silent, fetch=no_fetch)
+    for folder in ("logs", "workspaces"):
+        left = sorted(file.name for file in (engine.pulumi_home() / folder).iterdir())
+        assert left == [f"{number:03}" for number in range(5, engine.KEPT_FILES + 5)]
+    engine.tidy(logs=0)
+    assert list((engine.pulumi_home() / "logs").iterdir()) == []
