@@ -37,7 +37,7 @@ class Repository:
             raise UsageError(
                 f"{folder} is in no work tree of git, and what git tracks is what goes into an "
                 "image",
-                f"git says: {error}",
+                str(error),
             ) from None
         return cls(Path(os.fsdecode(found.removesuffix(b"\n"))))
 
@@ -112,7 +112,7 @@ def _tracked(top: Path, places: Sequence[Path]) -> Iterator[Tracked]:
 
 
 class GitFailed(Exception):
-    """Its text is the last line that git said."""
+    """Its text is what git said last."""
 
 
 def _git(folder: Path, *words: str | Path) -> bytes:
@@ -126,8 +126,8 @@ def _git(folder: Path, *words: str | Path) -> bytes:
             env={**os.environ, **literal},  # a path is a path, also with a * in it
         )
     except OSError as error:
-        raise GitFailed(f"it cannot be run ({error.strerror})") from None
+        raise GitFailed(f"git cannot be run: {error.strerror}") from None
     if ran.returncode != 0:
         said = ran.stderr.decode(errors="replace").strip().splitlines()
-        raise GitFailed(said[-1] if said else f"exit code {ran.returncode}")
+        raise GitFailed(f"git says: {said[-1].strip() if said else ran.returncode}")
     return ran.stdout

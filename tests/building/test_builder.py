@@ -127,15 +127,34 @@ def test_what_somebody_else_has_ended_is_not_done(
 
 
 INTERRUPTED = """
-import sys
-from pathlib import Path
+import signal, subprocess, sys
 from mycli.building.running import ending_cleanly, run
+
+class AtOnce(subprocess.Popen):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        signal.raise_signal(int(sys.argv[2]))
+
+if int(sys.argv[2]):
+    subprocess.Popen = AtOnce
 try:
     with ending_cleanly():
         run(["sh", "-c", sys.argv[1]])
 finally:
     print("taken away", flush=True)
 """
+WAITING = "while :; do sleep 0.05; done"
+
+
+def interrupted(script: str, at_once: int = 0) -> subprocess.Popen[str]:
+    """A builder that runs this script. at_once: the signal that comes while it is started."""
+    return subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, script, str(at_once)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -144,14 +163,7 @@ def test_an_interruption_ends_the_builder_and_then_us(
     number: signal.Signals, script: str, tmp_path: Path
 ) -> None:
     up = tmp_path / "pid"
-    wait = f"echo $$ > {up}.new; mv {up}.new {up}; while :; do sleep 0.05; done"
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, script + wait],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = interrupted(f"{script} echo $$ > {up}.new; mv {up}.new {up}; {WAITING}")
     deadline = time.monotonic() + 30
     while not up.exists():
         assert time.monotonic() < deadline
@@ -164,3 +176,27 @@ def test_an_interruption_ends_the_builder_and_then_us(
     assert process.returncode == (-2 if number == signal.SIGINT else 128 + number)
     with pytest.raises(ProcessLookupError):
         os.kill(builder, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_while_it_is_started_ends_it_too(number: signal.Signals) -> None:
+    process = interrupted(WAITING, at_once=number)
+    # It has our pipes: they are closed only when it has ended, too.
+    out, _ = process.communicate(timeout=30)
+    assert out == "taken away\n"
+    assert process.returncode == (-2 if number == signal.SIGINT else 128 + number)
+
+
+def test_one_that_does_not_end_is_killed_by_a_second_interruption(tmp_path: Path) -> None:
+    up = tmp_path / "up"
+    process = interrupted(f"trap '' TERM; touch {up}; {WAITING}")
+    deadline = time.monotonic() + 30
+    while not up.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    started = time.monotonic()
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        assert time.monotonic() < started + 8  # it would be killed after ten seconds anyway
+        time.sleep(0.2)
+    assert process.communicate()[0] == "taken away\n"
