@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from mycli.local import emulator, manifests
+from mycli.local import emulator, lifecycle, manifests
 from mycli.local.blobs import Blobs
 from mycli.local.registry_tokens import USER, Caller, Tokens
 
@@ -41,6 +41,7 @@ def mend(blobs: Blobs, tokens: Tokens, host: str) -> None:
         "_describe_repositories": _describe_repositories,
         "_delete_repository": _delete(ecr._delete_repository, blobs),
         "_put_image": lambda request: _put_image(blobs, request),
+        "_put_lifecycle_policy": _put_policy(ecr._put_lifecycle_policy),
         "_describe_images": _describe_images,
         "_list_images": _list_images,
         "_batch_delete_image": lambda request: _batch_delete(blobs, request),
@@ -162,6 +163,17 @@ def _delete(delete: Action, blobs: Blobs) -> Action:
     return delete_repository
 
 
+def _put_policy(put: Action) -> Action:
+    def put_lifecycle_policy(request: Request) -> Any:
+        try:
+            lifecycle.rules(str(request.get("lifecyclePolicyText", "")))
+        except ValueError as error:
+            raise _Refused("InvalidParameterException", str(error)) from None
+        return put(request)
+
+    return put_lifecycle_policy
+
+
 def _put_image(blobs: Blobs, request: Request) -> Any:
     name, tag = _repository(request), request.get("imageTag")
     body = str(request.get("imageManifest", "")).encode()
@@ -236,7 +248,7 @@ def _list_images(request: Request) -> Any:
 def _batch_delete(blobs: Blobs, request: Request) -> Any:
     """A tag goes alone, where the image has others; the disk is free of what no image needs."""
     name = _repository(request)
-    gone: list[Request] = []
+    unused: set[str] = set()
     deleted: list[Request] = []
     failures: list[Request] = []
     for image_id in request.get("imageIds") or []:
@@ -248,12 +260,9 @@ def _batch_delete(blobs: Blobs, request: Request) -> Any:
             image["imageTags"].remove(image_id["imageTag"])
             deleted.append(_image_id(image, image_id["imageTag"]))
         else:
-            left = [other for other in manifests.images(name) if other is not image]
-            emulator.service("ecr")._images[name] = left
-            gone.append(image)
+            unused |= manifests.take_out(name, [image])
             deleted += [_image_id(image, tag) for tag in (image["imageTags"] or [None])]
-    used = manifests.blobs_of(manifests.images(name))
-    blobs.remove(name, manifests.blobs_of(gone) - used)
+    blobs.remove(name, unused)
     answer = {"imageIds": deleted, "failures": failures}
     return emulator.module("core.responses").json_response(answer)
 

@@ -96,6 +96,13 @@ def put(blobs: Blobs, repository: str, body: bytes, media_type: str, tag: str | 
     return image
 
 
+def take_out(repository: str, gone: list[Image]) -> set[str]:
+    """Remove these images; returns the digests of the blobs that no other one needs."""
+    left = [image for image in images(repository) if image not in gone]
+    emulator.service("ecr")._images[repository] = left
+    return blobs_of(gone) - blobs_of(left)
+
+
 @contextlib.contextmanager
 def undone_by_an_error(repository: str) -> Generator[None]:
     """What is done to the images within it is undone where it ends with an error."""

@@ -13,13 +13,14 @@ import errno
 import json
 import logging
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import parse_qs
 
-from mycli.local import emulator, manifests, permissions
+from mycli.local import emulator, lifecycle, manifests, permissions
 from mycli.local.blobs import DIGEST, Blobs, TooManyUploads, Upload, WrongDigest
 from mycli.local.guard import App, Message, Receive, Send
 from mycli.local.place import Account
@@ -218,10 +219,14 @@ class Registry:
                     image = manifests.put(self._blobs, name, body, media_type, tag)
                     if by_digest and image["imageDigest"] != reference:
                         raise _Refused(400, "DIGEST_INVALID", "the manifest has another digest")
+                    expired = lifecycle.expired(name, time.time())
+                    unused = manifests.take_out(name, expired)
                     await asyncio.to_thread(self._keep)
             except manifests.Refused as refused:
                 raise _Refused(400, refused.code, str(refused)) from None
-        self._blobs.remove_unused(name, manifests.blobs_of(manifests.images(name)))
+        used = manifests.blobs_of(manifests.images(name))
+        self._blobs.remove(name, unused - used)
+        self._blobs.remove_unused(name, used)
         digest = image["imageDigest"]
         return _put_at(f"/v2/{name}/manifests/{digest}", digest)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from mycli.local.lifecycle import rules
+from orchestrator.repositories import LIFECYCLE_POLICY
 from tests.local.conftest import Running
 from tests.local.registry_client import IMAGE, INDEX, Registry, digest_of, manifest, registry
 
@@ -160,3 +163,36 @@ def test_a_repository_with_images_is_deleted_by_force_only(ecr: Any, here: Regis
     here.put_manifest("1", manifest(here.put_blob(b"{}"), []))
     assert code(ecr.delete_repository, repositoryName=NAME) == "RepositoryNotEmptyException"
     assert here.status("manifests/1") == 200
+
+
+def test_the_lifecycle_policy_is_kept_to(running: Running, ecr: Any, here: Registry) -> None:
+    """The one that a stack's repositories have, with other numbers."""
+    policy = json.loads(LIFECYCLE_POLICY)
+    policy["rules"][1]["selection"]["countNumber"] = 2
+    text = json.dumps(policy)
+    ecr.put_lifecycle_policy(repositoryName=NAME, lifecyclePolicyText=text)
+    for tag in ("1", "2", "3", "4"):
+        here.push(tag, f"layer {tag}".encode())
+    assert here.ask("GET", "tags/list").json()["tags"] == ["3", "4"]
+    layers = [digest_of(f"layer {tag}".encode()) for tag in ("1", "2", "3", "4")]
+    assert [here.status(f"blobs/{digest}") for digest in layers] == [404, 404, 200, 200]
+    of_three = here.ask("GET", "manifests/3").headers["docker-content-digest"]
+    index = {"schemaVersion": 2, "manifests": [{"digest": of_three}]}
+    assert here.put_manifest("all", index, INDEX).is_success
+    here.push("5", b"layer 5")
+    tags = here.ask("GET", "tags/list").json()["tags"]
+    assert tags == ["3", "5", "all"], "what a list names stays"
+
+
+def test_what_has_no_tag_goes_after_a_day() -> None:
+    untagged, _ = rules(LIFECYCLE_POLICY)
+    assert untagged.selects([])
+    assert not untagged.selects(["1"])
+    images = [{"imagePushedAt": pushed} for pushed in (100_000.0, 13_601.0, 13_599.0)]
+    assert untagged.beyond(images, now=100_000.0) == images[2:]
+
+
+@pytest.mark.parametrize("policy", ["", "{}", "[]", '{"rules": [{}]}', '{"rules": [1]}', "\u00e9"])
+def test_a_policy_that_is_none_is_refused(ecr: Any, here: Registry, policy: str) -> None:
+    asked = {"repositoryName": NAME, "lifecyclePolicyText": policy.ljust(100)}
+    assert code(ecr.put_lifecycle_policy, **asked) == "InvalidParameterException"

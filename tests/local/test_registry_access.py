@@ -290,7 +290,7 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     (
         "PutLifecyclePolicy",
         "put_lifecycle_policy",
-        {"repositoryName": NAME, "lifecyclePolicyText": " " * 100},
+        {"repositoryName": NAME, "lifecyclePolicyText": '{"rules": []}'.ljust(100)},
     ),
 ]
 
