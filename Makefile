@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test soak aws-smoke format lock clean
+.PHONY: setup demo test soak bench aws-smoke format lock clean
 
 # Compiled here, because a command line that compiles itself at each start is slow.
 .venv/.ready: constraints.txt pyproject.toml
@@ -30,6 +30,10 @@ test: setup
 soak: setup
 	$(BIN)/pytest -m soak
 
+# Beside the AWS CLI, awslogs and modal: about ten minutes, on a machine that does nothing else.
+bench: setup
+	@$(BIN)/python -m benchmarks --docs docs $(ARGS)
+
 # On real AWS, with your credentials: says what it costs and asks first, and destroys what it makes.
 aws-smoke: setup
 	@$(BIN)/python -m tests.aws_smoke
@@ -46,4 +50,4 @@ lock: setup
 		--output-file constraints.txt pyproject.toml
 
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv .bench build dist

@@ -11,7 +11,7 @@ from moto.dynamodb.models import dynamodb_backends
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Row, Target, ratio
 from benchmarks.rows.function import own_seconds
-from orchestrator.records import month_of
+from orchestrator.times import month_of
 from tests.orchestrator.conftest import (
     ACCOUNT_ID,
     API_KEY,
