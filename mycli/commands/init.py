@@ -89,7 +89,6 @@ def init(
         "--region": region,
         "--state": state,
         "--preview": preview,
-        "--rotate-key": rotate_key,
         "--unlock": unlock,
         "--print-policy": print_policy,
     }
@@ -98,6 +97,7 @@ def init(
         "github_host": github_host,
         "gitlab_host": gitlab_host,
         "credentials": read_credentials(files),
+        "rotate_key": rotate_key,
     }
     images = [_named(text) for text in register_image or []]
     if local:
@@ -112,7 +112,7 @@ def init(
     from mycli.stack.telling import interruptible
 
     stack, name = setup.find(stack_name, profile, region, state)
-    settings = setup.Settings(default_image=image, **wanted, rotate_key=rotate_key)
+    settings = setup.Settings(default_image=image, **wanted)
     if print_policy:
         output.json_document(setup.operator_policy(stack))
         output.story(

@@ -37,6 +37,7 @@ class Options:
 
     credentials: of each kind of git credential that was given, its text; an empty one takes the
     credential away. registries: the login of each private registry's host; None takes it away.
+    rotate_key: draw a new API key; the old one ends.
     """
 
     stack_name: str = "mycli"
@@ -49,6 +50,7 @@ class Options:
     registries: Mapping[str, RegistryLogin | None] = field(
         default_factory=dict[str, RegistryLogin | None]
     )
+    rotate_key: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +109,7 @@ def up(options: Options, on_event: OnEvent) -> Made:
         if not account.is_running(at):
             on_event("Starting the account on this machine")
         account.start(here)
-        profile, new_key = _profile(here, options.stack_name, name)
+        profile, new_key = _profile(here, options, name)
         request = _request(options, here, at, ledger.outputs, profile.api_key)
         counts = applying.apply(request, on_event)
         outputs = Ledger.read(ledger.path).outputs
@@ -124,16 +126,24 @@ def up(options: Options, on_event: OnEvent) -> Made:
     )
 
 
-def _profile(here: Account, stack_name: str, name: str) -> tuple[config.Profile, bool]:
-    """The stack's profile with its key, and whether it is new. Saved before a resource is made."""
+def _profile(here: Account, options: Options, name: str) -> tuple[config.Profile, bool]:
+    """The stack's profile with its key, and whether that is new.
+
+    One for a new stack is saved before a resource is made; one that takes the place of another when
+    the stack has it: an init that was cut off between the two leaves the old one, and so does the
+    next.
+    """
     found = config.load_profiles().get(name)
-    if found:
+    if found and not options.rotate_key:
         return found, not found.is_finished  # then nobody was shown it yet
+    api_key = f"sk_live_{secrets.token_hex(32)}"
+    if found:
+        return dataclasses.replace(found, api_key=api_key), True
     profile = config.Profile(
         api_endpoint=here.origin + config.UNFINISHED,
-        api_key=f"sk_live_{secrets.token_hex(32)}",
+        api_key=api_key,
         region=here.region,
-        stack_name=stack_name,
+        stack_name=options.stack_name,
         daemon_secret=here.daemon_secret,
     )
     config.save_profile(profile, name)

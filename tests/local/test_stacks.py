@@ -14,7 +14,14 @@ import pytest
 
 from mycli import config
 from mycli.client import Client
-from mycli.errors import ApiError, ConfigError, EndpointError, LocalAccountError, StackError
+from mycli.errors import (
+    ApiError,
+    ConfigError,
+    EndpointError,
+    LocalAccountError,
+    StackError,
+    Unauthorized,
+)
 from mycli.local import account, stacks, teardown
 from mycli.local.clients import clients_of
 from mycli.local.ledger import Ledger
@@ -87,6 +94,20 @@ def test_a_second_init_changes_nothing_and_keeps_the_key() -> None:
     assert ledger().resources == resources
     assert second.profile == first.profile
     assert (first.new_key, second.new_key) == (True, False)
+
+
+def test_a_key_is_drawn_anew_and_the_old_one_ends() -> None:
+    first = up()
+    assert run(first, "true") == 0
+    second = up(rotate_key=True)
+    assert second.new_key
+    assert second.profile.api_key != first.profile.api_key
+    assert config.load_profile() == second.profile
+    assert run(second, "exit 3") == 3
+    with pytest.raises(Unauthorized):
+        run(first, "true")
+    assert not up().new_key
+    assert config.load_profile() == second.profile
 
 
 def test_a_change_is_made_in_place_and_the_rest_left_alone() -> None:
