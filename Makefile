@@ -32,7 +32,7 @@ soak: setup
 
 # Beside the AWS CLI, awslogs and modal: about ten minutes, on a machine that does nothing else.
 bench: setup
-	@$(BIN)/python -m benchmarks --docs docs $(ARGS)
+	@$(BIN)/python -m benchmarks --docs docs
 
 # On real AWS, with your credentials: says what it costs and asks first, and destroys what it makes.
 aws-smoke: setup
