@@ -11,6 +11,7 @@ from orchestrator.costs import estimate_usd
 from orchestrator.observations import lost
 from orchestrator.records import Record
 from orchestrator.settings import Runtime, log
+from orchestrator.times import seconds_of
 from orchestrator.wire import (
     ExecRequest,
     ExecResponse,
@@ -233,13 +234,13 @@ def _cost(runtime: Runtime, record: Record) -> float | None:
     """None where it never ran, or where nobody knows for how long."""
     if record.started_at is None or (record.finished and record.stopped_at is None):
         return None
-    end = records.seconds_of(record.stopped_at) if record.stopped_at else runtime.now()
+    end = seconds_of(record.stopped_at) if record.stopped_at else runtime.now()
     return estimate_usd(
         cpu=record.cpu,
         memory=record.memory,
         architecture=record.architecture,
         capacity_provider=record.capacity_provider,
-        seconds=end - records.seconds_of(record.started_at),
+        seconds=end - seconds_of(record.started_at),
     )
 
 

@@ -9,6 +9,7 @@ from orchestrator import records, tasks
 from orchestrator.observations import lost, observe
 from orchestrator.records import Observation, Record
 from orchestrator.settings import Runtime
+from orchestrator.times import created_seconds
 
 # The exec that wrote the record may still be waiting for RunTask's answer.
 IN_FLIGHT_SECONDS = 30
@@ -76,4 +77,4 @@ def _gone(runtime: Runtime, record: Record) -> Observation | None:
 
 def _age(runtime: Runtime, record: Record) -> float:
     """In seconds. A record far ahead of now is from before the clock was set back: no fresh one."""
-    return abs(runtime.now() - records.created_seconds(record.execution_id))
+    return abs(runtime.now() - created_seconds(record.execution_id))

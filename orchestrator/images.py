@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator import records
+from orchestrator.items import from_item, key_of, to_item
 from orchestrator.settings import Runtime
+from orchestrator.times import iso
 from orchestrator.wire import (
     IMAGE_NAME,
     ExecRequest,
@@ -78,9 +79,9 @@ def register(runtime: Runtime, request: RegisterImageRequest) -> RegisterImageRe
         memory=request.memory,
         arch=request.arch,
         shell=request.shell,
-        registered_at=records.iso(runtime.now()),
+        registered_at=iso(runtime.now()),
     )
-    item = records.to_item(image.to_json() | {"month": _GROUP})
+    item = to_item(image.to_json() | {"month": _GROUP})
     put = runtime.dynamodb.put_item(
         TableName=runtime.settings.table, Item=item | _key(image.name), ReturnValues="ALL_OLD"
     )
@@ -108,7 +109,7 @@ def page(runtime: Runtime, request: ListImagesRequest) -> ListImagesResponse:
         IndexName="by-month",
         KeyConditionExpression="#month = :month AND execution_id > :after",
         ExpressionAttributeNames={"#month": "month"},
-        ExpressionAttributeValues=records.to_item(
+        ExpressionAttributeValues=to_item(
             {":month": _GROUP, ":after": _key(after)["execution_id"]["S"]}
         ),
         Limit=request.limit,
@@ -122,9 +123,9 @@ def _size(cpu: int | None, memory: int | None) -> tuple[int, int] | None:
     return (cpu, memory) if cpu and memory else None
 
 
-def _key(name: str) -> dict[str, dict[str, str]]:
-    return {"execution_id": {"S": f"image#{name}"}}
+def _key(name: str) -> dict[str, Any]:
+    return key_of(f"image#{name}")
 
 
 def _to_named_image(item: Mapping[str, Mapping[str, Any]]) -> NamedImage:
-    return NamedImage.from_json(records.from_item(item))
+    return NamedImage.from_json(from_item(item))

@@ -9,6 +9,7 @@ from orchestrator import healing, records
 from orchestrator.executions import to_status_response
 from orchestrator.records import Record
 from orchestrator.settings import Runtime
+from orchestrator.times import created_seconds, month_of, seconds_of
 from orchestrator.wire import ListRequest, ListResponse, invalid
 
 _TOKEN = re.compile(r"[0-9a-f]{12}")
@@ -23,7 +24,7 @@ def page(runtime: Runtime, request: ListRequest) -> ListResponse:
     A page can be short, or empty, and still have a next_token: much was looked at, little matched.
     """
     now = int(runtime.now())
-    since = math.ceil(records.seconds_of(request.since)) if request.since else 0
+    since = math.ceil(seconds_of(request.since)) if request.since else 0
     newest = now + AHEAD_SECONDS
     low = f"{min(max(since, now - records.KEPT_SECONDS), newest + 1):08x}0000"
     high = f"{newest:08x}ffff"
@@ -34,7 +35,7 @@ def page(runtime: Runtime, request: ListRequest) -> ListResponse:
     for _ in range(QUERIES_A_PAGE):
         if high < low:
             return _to_response(runtime, matched, None)
-        month = records.month_of(records.created_seconds(high))
+        month = month_of(created_seconds(high))
         wanted = _EXAMINED_AT_ONCE if filtered else request.limit - len(matched)
         found, more = records.page_of_month(runtime, month, low, high, wanted)
         for record in healing.heal(runtime, found):
@@ -73,4 +74,4 @@ def _after(execution_id: str) -> str:
 
 
 def _first_of(month: str) -> str:
-    return f"{int(records.seconds_of(f'{month}-01T00:00:00+00:00')):08x}0000"
+    return f"{int(seconds_of(f'{month}-01T00:00:00+00:00')):08x}0000"

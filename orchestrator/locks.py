@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from orchestrator import refusals
+from orchestrator.items import key_of
 from orchestrator.settings import Runtime, log
 
 # Longer than what it guards takes. Whoever dies with it holds the others up for no longer.
@@ -20,7 +21,7 @@ def alone(runtime: Runtime, name: str, work: Callable[[], Result]) -> Result:
 
     Two calls to AWS. It spares work that is done twice, and nothing more may hang on it.
     """
-    key = {"execution_id": {"S": f"lock#{name}"}}
+    key = key_of(f"lock#{name}")
     owner = runtime.random_hex(8)
     looks = 0
     while not (held := _take(runtime, key, owner)) and looks * _LOOK_SECONDS < HELD_SECONDS:
@@ -37,7 +38,7 @@ def alone(runtime: Runtime, name: str, work: Callable[[], Result]) -> Result:
     return result
 
 
-def _take(runtime: Runtime, key: dict[str, dict[str, str]], owner: str) -> bool:
+def _take(runtime: Runtime, key: dict[str, Any], owner: str) -> bool:
     now = int(runtime.now())
     until = {"N": str(now + HELD_SECONDS)}
     try:
@@ -54,7 +55,7 @@ def _take(runtime: Runtime, key: dict[str, dict[str, str]], owner: str) -> bool:
     return True
 
 
-def _give_back(runtime: Runtime, key: dict[str, dict[str, str]], owner: str) -> None:
+def _give_back(runtime: Runtime, key: dict[str, Any], owner: str) -> None:
     try:
         runtime.dynamodb.delete_item(
             TableName=runtime.settings.table,

@@ -10,9 +10,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from orchestrator import executions, healing, records, refusals, tasks
+from orchestrator import executions, healing, refusals, tasks
 from orchestrator.records import Record
 from orchestrator.settings import Runtime
+from orchestrator.times import seconds_of
 from orchestrator.wire import (
     LogEvent,
     LogsRequest,
@@ -74,7 +75,7 @@ def _is_done(runtime: Runtime, record: Record, found: Sequence[LogEvent], draine
         return True
     late_seconds = LATE_LOOKS * runtime.settings.log_poll_seconds
     # An end that is far ahead, too, is long ago: the clock was set back since.
-    return abs(runtime.now() - records.seconds_of(record.stopped_at)) >= late_seconds
+    return abs(runtime.now() - seconds_of(record.stopped_at)) >= late_seconds
 
 
 def _exit_code(record: Record, found: Sequence[LogEvent], done: bool) -> int | None:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from orchestrator.records import Observation, iso
+from orchestrator.records import Observation
+from orchestrator.times import iso
 from orchestrator.wire import CONTAINER_NAME, STATUSES
 
 _ORDINARY_END = "Essential container in task exited"

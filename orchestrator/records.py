@@ -12,13 +12,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from orchestrator import refusals
+from orchestrator.closing import being_destroyed
+from orchestrator.items import from_item, key_of, to_item
 from orchestrator.settings import Runtime
+from orchestrator.times import iso, month_of
 from orchestrator.wire import STATUSES, WireError
 
 KEPT_SECONDS = 90 * 24 * 3600
@@ -81,23 +83,6 @@ class Observation:
         ahead = _rank(self.status) - _rank(record.status)
         news = any(getattr(record, name) != value for name, value in self.fields.items())
         return not record.finished and (ahead > 0 or (ahead == 0 and news))
-
-
-def iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def seconds_of(time: str) -> float:
-    return datetime.fromisoformat(time).timestamp()
-
-
-def created_seconds(execution_id: str) -> int:
-    """When the execution was made: the first 8 hex digits of its id."""
-    return int(execution_id[:8], 16)
-
-
-def month_of(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m")
 
 
 def create(
@@ -165,18 +150,6 @@ def _new_items(
 
 def _condition_failed(reason: Mapping[str, Any]) -> bool:
     return reason.get("Code") == "ConditionalCheckFailed"
-
-
-def being_destroyed() -> WireError:
-    """What refuses whatever a destroy under way would leave behind."""
-    return WireError(409, "this stack is being destroyed", "nothing new can be made in it")
-
-
-def is_closing(runtime: Runtime) -> bool:
-    found = runtime.dynamodb.get_item(
-        TableName=runtime.settings.table, Key=key_of("closing"), ConsistentRead=True
-    )
-    return "Item" in found
 
 
 def read(runtime: Runtime, execution_id: str) -> Record | None:
@@ -308,28 +281,6 @@ def _update(
 
 def _rank(status: str) -> int:
     return STATUSES.index(status)
-
-
-def key_of(execution_id: str) -> dict[str, Any]:
-    return {"execution_id": {"S": execution_id}}
-
-
-def to_item(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """In DynamoDB's own form; what is None is left out (an index key may not be null)."""
-    return {name: _to_attribute(value) for name, value in fields.items() if value is not None}
-
-
-def _to_attribute(value: str | int) -> dict[str, Any]:
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    return {"N": str(value)} if isinstance(value, int) else {"S": value}
-
-
-def from_item(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {
-        name: int(attribute["N"]) if "N" in attribute else next(iter(attribute.values()))
-        for name, attribute in item.items()
-    }
 
 
 def _to_record(item: Mapping[str, Mapping[str, Any]]) -> Record:

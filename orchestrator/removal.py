@@ -14,6 +14,7 @@ from orchestrator.families import family_of, short_name
 from orchestrator.healing import NEVER_STARTED_SECONDS
 from orchestrator.revisions import stack_and_definition
 from orchestrator.settings import Runtime, log
+from orchestrator.times import created_seconds
 from orchestrator.wire import (
     KeptTaskDefinition,
     RemoveTaskDefinitionsRequest,
@@ -76,7 +77,7 @@ def _use(runtime: Runtime, arn: str, used: set[str]) -> str:
     if arn in used:
         return "a task runs it"
     newest = records.newest_use(runtime, arn)
-    age = abs(runtime.now() - records.created_seconds(newest)) if newest else None
+    age = abs(runtime.now() - created_seconds(newest)) if newest else None
     if age is not None and age < NEVER_STARTED_SECONDS:
         # Its task may be about to start, and ECS would refuse that.
         return "an execution that began less than five minutes ago uses it"

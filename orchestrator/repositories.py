@@ -12,9 +12,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from orchestrator import records, refusals
+from orchestrator import refusals
+from orchestrator.closing import being_destroyed, is_closing
 from orchestrator.settings import Runtime, log
 from orchestrator.task_definitions import STACK_TAG
+from orchestrator.times import iso
 from orchestrator.wire import (
     AuthorizePushRequest,
     AuthorizePushResponse,
@@ -73,7 +75,7 @@ def find(runtime: Runtime, request: FindBuiltImageRequest) -> FindBuiltImageResp
     return FindBuiltImageResponse(
         image=f"{repository['repositoryUri']}:{request.tag}",
         digest=image["imageDigest"],
-        pushed_at=records.iso(image["imagePushedAt"].timestamp()),
+        pushed_at=iso(image["imagePushedAt"].timestamp()),
     )
 
 
@@ -82,8 +84,8 @@ def authorize_push(runtime: Runtime, request: AuthorizePushRequest) -> Authorize
 
     Raises WireError: 409 where the repository is not the stack's, or the stack is being destroyed.
     """
-    if records.is_closing(runtime):
-        raise records.being_destroyed()
+    if is_closing(runtime):
+        raise being_destroyed()
     name = _name(runtime, request.repository)
     repository = _own(runtime, name)
     runtime.ecr.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=LIFECYCLE_POLICY)
@@ -93,7 +95,7 @@ def authorize_push(runtime: Runtime, request: AuthorizePushRequest) -> Authorize
         repository_uri=repository["repositoryUri"],
         username=username,
         password=password,
-        expires_at=records.iso(granted["expiresAt"].timestamp()),
+        expires_at=iso(granted["expiresAt"].timestamp()),
     )
 
 

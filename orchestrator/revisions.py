@@ -15,6 +15,7 @@ from orchestrator import images, records, refusals
 from orchestrator.families import is_named_as_ours, sanitized
 from orchestrator.settings import Runtime
 from orchestrator.task_definitions import STACK_TAG
+from orchestrator.times import created_seconds, iso
 from orchestrator.wire import (
     ListTaskDefinitionsRequest,
     ListTaskDefinitionsResponse,
@@ -79,8 +80,8 @@ def describe(runtime: Runtime, arn: str) -> TaskDefinition | None:
         memory=int(definition.get("memory") or 0),
         git=bool(executor.get("secrets")),
         template=definition["family"] == f"{runtime.settings.stack}-task",
-        registered_at=records.iso(registered_at.timestamp()) if registered_at else None,
-        last_used_at=records.iso(records.created_seconds(newest)) if newest else None,
+        registered_at=iso(registered_at.timestamp()) if registered_at else None,
+        last_used_at=iso(created_seconds(newest)) if newest else None,
         executions=records.count_uses(runtime, arn) if newest else 0,
     )
 
