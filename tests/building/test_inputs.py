@@ -82,7 +82,10 @@ def test_any_name(name: bytes, project: Project) -> None:
     project.commit()
     assert f"sub/{os.fsdecode(name)}" in project.files()
     assert f"sub/{os.fsdecode(name)}" in project.files(paths=(f"sub/{os.fsdecode(name)}",))
-    assert "sub/other" not in project.files(paths=(f"sub/{os.fsdecode(name)}",))
+    project.write("sub/untracked")
+    only = project.inputs(paths=(f"sub/{os.fsdecode(name)}",))
+    assert "sub/other" not in {entry.path for entry in only.entries}
+    assert only.untracked == ()
     assert project.inputs().tag != before
 
 
@@ -147,6 +150,7 @@ def test_submodules_go_in(project: Project, tmp_path: Path) -> None:
     project.commit()
     files = project.files()
     assert files["vendor/other/lib/code"] == "program"
+    project.write("vendor/other/untracked")
     assert project.inputs().dirty == ()
     assert set(project.files(paths=("vendor/other/lib",))) == {
         "Dockerfile",
@@ -234,7 +238,7 @@ def test_places_that_cannot_be(project: Project, tmp_path: Path) -> None:
     project.commit()
     assert "there is no folder x" in refused(project, context="x").message
     assert "is outside of the repository" in refused(project, context="..").message
-    assert "is outside of the repository" in refused(project, context="out").message
+    assert "context out is outside of the repo" in refused(project, context="out").message
     assert "is outside of the repository" in refused(project, paths=("out/x",)).message
     error = refused(project, context="a", paths=("a", "b"))
     assert error.message.startswith("api: b is outside of the context, a")
@@ -441,6 +445,17 @@ def test_changed_since_a_commit(project: Project) -> None:
     assert changed_since(service, "before")
     project.commit()
     assert changed_since(service, "before")
+
+
+def test_a_file_that_was_moved_away_is_a_change(project: Project) -> None:
+    project.write("api/a", "the same content\n" * 20)
+    project.commit()
+    (project.folder / "web").mkdir()
+    project.git("mv", "api/a", "web/a")
+    assert changed_since(project.service(paths=("api",)), "HEAD")
+    project.write("api/b")
+    project.commit()
+    assert changed_since(project.service(paths=("api",)), "HEAD~1")
 
 
 def test_what_changed_on_the_other_side_is_no_change(project: Project) -> None:
