@@ -12,6 +12,7 @@ from mycli.errors import UsageError
 
 SUBMODULE = "160000"  # the mode of one in git's index
 EXECUTABLE = "100755"
+_OF_ONE_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,9 @@ class Repository:
             raise UsageError(f"HEAD has nothing in common with {since!r}", hint) from None
 
     def _commit(self, name: str) -> str:
-        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
         try:
-            return _git(self.top, *words).decode().strip()
+            found = _git(self.top, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+            return found.decode().strip()
         except GitFailed:
             return ""
 
@@ -116,6 +117,9 @@ class GitFailed(Exception):
 
 
 def _git(folder: Path, *words: str | Path) -> bytes:
+    # Meant is the repository around the folder, not the one whose hook may have started us; and a
+    # path is a path, also with a * in it.
+    around = {name: value for name, value in os.environ.items() if name not in _OF_ONE_REPOSITORY}
     literal = {"GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1", "LC_ALL": "C"}
     try:
         ran = subprocess.run(
@@ -123,7 +127,7 @@ def _git(folder: Path, *words: str | Path) -> bytes:
             capture_output=True,
             check=False,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, **literal},  # a path is a path, also with a * in it
+            env={**around, **literal},
         )
     except OSError as error:
         raise GitFailed(f"git cannot be run: {error.strerror}") from None

@@ -201,6 +201,17 @@ def test_a_conflict_has_its_file_once(project: Project) -> None:
     assert inputs.dirty == ("main.py",)
 
 
+def test_in_a_hook_of_git_the_repository_is_the_one_around(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = project.inputs()
+    other = new_project(tmp_path / "other")
+    monkeypatch.setenv("GIT_DIR", str(other.folder / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other.folder / ".git" / "index"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other.folder))
+    assert project.inputs() == before
+
+
 # --- What cannot be ------------------------------------------------------------------------------
 
 
@@ -467,7 +478,7 @@ def test_what_changed_on_the_other_side_is_no_change(project: Project) -> None:
     assert not changed_since(project.service(), "main")
 
 
-@pytest.mark.parametrize("ref", ["nonsense", "--all", "", "HEAD~5", "0" * 40])
+@pytest.mark.parametrize("ref", ["nonsense", "--all", "--since=now", "-x", "", "HEAD~5", "0" * 40])
 def test_a_commit_that_git_does_not_know(ref: str, project: Project) -> None:
     with pytest.raises(UsageError, match="git knows no commit") as caught:
         changed_since(project.service(), ref)
