@@ -1,21 +1,13 @@
-"""The way into the stack's registry, with a token that is left nowhere.
-
-It is never in an argv and never in the user's own settings: a builder reads it from a file of this
-user alone, which is gone with the push.
-"""
+"""The way into the stack's registry, with a token that is left nowhere."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import ipaddress
-import json
-import os
-import tempfile
-from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
+from mycli.building import logins
 from mycli.errors import BuildError
 from orchestrator import wire
 
@@ -46,41 +38,11 @@ def is_in_clear(leave: wire.AuthorizePushResponse) -> bool:
         return False
 
 
-@contextlib.contextmanager
-def login(leave: wire.AuthorizePushResponse, *, for_podman: bool) -> Generator[Path]:
-    """What the builder reads the token from: an auth file for Podman, a config folder for Docker.
-
-    It is gone with the `with`. The folder is the user's own, by links, so that contexts and
-    plugins are there; in its config.json is no credential of another registry.
-    """
-    pair = f"{leave.username}:{leave.password}".encode()
-    auths = {host_of(leave): {"auth": base64.b64encode(pair).decode()}}
-    with tempfile.TemporaryDirectory(prefix="mycli-push-") as name:  # 0700
-        folder = Path(name)
-        settings: dict[str, Any] = {}
-        if not for_podman:
-            own = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-            settings = _settings(own / "config.json")
-            for entry in own.iterdir() if own.is_dir() else ():
-                if entry.name != "config.json":
-                    (folder / entry.name).symlink_to(entry.resolve())
-        file = folder / "config.json"
-        file.touch(mode=0o600)
-        file.write_text(json.dumps({**settings, "auths": auths}))
-        yield file if for_podman else folder
-
-
-def _settings(file: Path) -> dict[str, Any]:
-    """Docker's settings without credentials: a helper would be asked instead of what we give."""
-    try:
-        settings: object = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(settings, dict):
-        return {}
-    theirs = ("auths", "credsStore", "credHelpers")
-    found = cast("dict[str, Any]", settings)
-    return {key: value for key, value in found.items() if key not in theirs}
+def login(
+    leave: wire.AuthorizePushResponse, *, for_podman: bool
+) -> contextlib.AbstractContextManager[Path]:
+    """What the builder reads the token from: a file for Podman, a folder for Docker."""
+    return logins.held(host_of(leave), leave.username, leave.password, for_podman=for_podman)
 
 
 def add_tag(leave: wire.AuthorizePushResponse, tag: str, name: str) -> None:

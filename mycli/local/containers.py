@@ -58,14 +58,13 @@ def need_engine() -> str:
     return engine
 
 
-def runtime(name: str, tasks: Path, account_id: str) -> Runtime:
-    """The runtime of this name, `process` or `container`. tasks: where scratch folders go.
+def runtime(engine: str | None, tasks: Path, account_id: str) -> Runtime:
+    """Containers of this engine, or processes. tasks: where scratch folders go.
 
     Containers that a killed daemon of this account left are removed.
     """
-    if name == "process":
+    if engine is None:
         return partial(_as_process, tasks)
-    engine = need_engine()
     label = f"mycli.account={account_id}"
     left = _engine(engine, "ps", "--all", "--quiet", "--filter", f"label={label}").stdout.split()
     if left:

@@ -174,6 +174,7 @@ def _assemble(place: Place, account: Account) -> tuple[Any, Any]:
         guard,
         log_streams,
         permissions,
+        pulls,
         saved_state,
         sealing,
         tagging,
@@ -192,11 +193,12 @@ def _assemble(place: Place, account: Account) -> tuple[Any, Any]:
     seal = sealing.Seal(account.secret_access_key)
     journal = saved_state.Journal(place.state, seal)
     saved = saved_state.SavedState(place.state, seal, journal)
-    runtime = containers.runtime(account.runtime, place.tasks, account.account_id)
+    engine = containers.need_engine() if account.runtime == "container" else None
+    runtime = containers.runtime(engine, place.tasks, account.account_id)
     tokens, blobs = Tokens(account.secret_access_key, account.account_id), Blobs(place.registry)
     tasks = Tasks(runtime, ImageLogins(tokens, account.registry), place.tasks, journal)
     registry = Registry(blobs, account, place.registry, partial(saved.write, ["ecr"]))
-    ecr_actions.mend(blobs, tokens, account.registry)
+    ecr_actions.mend(blobs, tokens, account.registry, partial(pulls.forget_soon, engine))
     durability.mend(saved, journal, (tasks.end_the_lost, registry.remove_unused))
     tasks.mend()
     ecs_actions.mend(tasks)

@@ -31,15 +31,18 @@ class _Refused(Exception):
         self.code = code
 
 
-def mend(blobs: Blobs, tokens: Tokens, host: str) -> None:
-    """host: where the registry is reached, with its port."""
+def mend(blobs: Blobs, tokens: Tokens, host: str, on_deleted: Callable[[str], None]) -> None:
+    """host: where the registry is reached, with its port.
+
+    on_deleted: is told the address of each repository that is deleted.
+    """
     ecr = emulator.service("ecr")
     home = ecr.get_region()
     ecr._repo_uri = f"{host}/{{}}".format
     mended: dict[str, Action] = {
         "_create_repository": _create(ecr._create_repository, home),
         "_describe_repositories": _describe_repositories,
-        "_delete_repository": _delete(ecr._delete_repository, blobs),
+        "_delete_repository": _delete(ecr._delete_repository, blobs, host, on_deleted),
         "_put_image": lambda request: _put_image(blobs, request),
         "_put_lifecycle_policy": _put_policy(ecr._put_lifecycle_policy),
         "_describe_images": _describe_images,
@@ -153,11 +156,12 @@ def _page(request: Request, name: str, items: list[Any]) -> Any:
     return emulator.module("core.responses").json_response(page)
 
 
-def _delete(delete: Action, blobs: Blobs) -> Action:
+def _delete(delete: Action, blobs: Blobs, host: str, on_deleted: Callable[[str], None]) -> Action:
     def delete_repository(request: Request) -> Any:
         answer = delete(request)
         if answer[0] == 200:
             blobs.remove_repository(request["repositoryName"])
+            on_deleted(f"{host}/{request['repositoryName']}")
         return answer
 
     return delete_repository

@@ -7,19 +7,15 @@ there is used, whoever made it, but of the account's own registry: a tag there m
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import json
 import os
 import subprocess
-import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, cast
 
+from mycli.building import logins
 from mycli.local.processes import CannotStart
 
 _PLATFORMS = {"X86_64": "linux/amd64", "ARM64": "linux/arm64"}
@@ -108,7 +104,9 @@ def _pull(engine: str, wanted: Wanted) -> str:
     with contextlib.ExitStack() as held:
         before: list[str] = []
         if login:
-            place = held.enter_context(_kept_for_a_pull(wanted.host, login, is_podman))
+            place = held.enter_context(
+                logins.held(wanted.host, login.username, login.password, for_podman=is_podman)
+            )
             if is_podman:
                 options += ["--authfile", str(place)]
             else:
@@ -119,38 +117,21 @@ def _pull(engine: str, wanted: Wanted) -> str:
     return (pulled.stderr.strip().splitlines() or ["no reason given"])[-1]
 
 
-@contextlib.contextmanager
-def _kept_for_a_pull(host: str, login: Login, is_podman: bool) -> Generator[Path]:
-    """Where the engine's command reads the login from, for its own user alone: never from argv.
+def forget_soon(engine: str | None, repository: str) -> None:
+    """Take the images of this repository, which is gone, out of the engine's store.
 
-    Docker takes a folder, which has the rest of its user's: a context may say where its daemon is.
+    What a container still uses stays. It is done in the background, and before the daemon ends.
     """
-    pair = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
-    key = "https://index.docker.io/v1/" if host == _DOCKER_HUB and not is_podman else host
-    with tempfile.TemporaryDirectory(prefix="pull-") as name:
-        folder = Path(name)
-        settings: dict[str, Any] = {}
-        if not is_podman:
-            own = Path.home() / ".docker"
-            settings = _settings(own / "config.json")
-            for entry in own.iterdir() if own.is_dir() else ():
-                if entry.name != "config.json":
-                    (folder / entry.name).symlink_to(entry)
-        file = folder / "config.json"
-        file.touch(mode=0o600)
-        file.write_text(json.dumps({**settings, "auths": {key: {"auth": pair}}}))
-        yield file if is_podman else folder
+    if engine:
+        threading.Thread(target=_forget, args=(engine, repository)).start()
 
 
-def _settings(file: Path) -> dict[str, Any]:
-    """Without whom to ask for a password: it would be asked instead of us."""
-    try:
-        found = cast("dict[str, Any]", dict(json.loads(file.read_bytes())))
-    except (OSError, ValueError, TypeError):
-        return {}
-    return {
-        name: found[name] for name in found if name not in ("auths", "credsStore", "credHelpers")
-    }
+def _forget(engine: str, repository: str) -> None:
+    listed = _run(engine, "images", "--format", "{{.Repository}}\t{{.Tag}}\t{{.ID}}").stdout
+    for line in listed.splitlines():
+        name, tag, image_id = line.split("\t")
+        if name == repository:
+            _run(engine, "rmi", image_id if tag == "<none>" else f"{name}:{tag}")
 
 
 def _run(engine: str, *argv: str) -> subprocess.CompletedProcess[str]:

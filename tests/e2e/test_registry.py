@@ -117,18 +117,19 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     machine = new_machine(tmp_path_factory.mktemp("machine"))
     made = machine.run("init", "--local", "--force", "--runtime", "container", "--image", base)
     assert made.code == 0, made
+    registry = f"127.0.0.1:{json.loads((machine.home / 'local/account.json').read_text())['port']}"
     yield Stack(machine, base)
     assert machine.run("destroy", "--force").code == 0
     assert not machine.home.exists()
+    left = engine("images", "--format", "{{.Repository}}").stdout.decode().split()
+    assert not [name for name in left if name.startswith(f"{registry}/mycli/")]
     forget(base)
 
 
 @pytest.fixture(scope="module")
-def image(stack: Stack) -> Iterator[str]:
+def image(stack: Stack) -> str:
     """One in the stack's registry, and, as each test begins, nowhere else."""
-    pushed = stack.repository("api").push(stack.base, "1")
-    yield pushed
-    forget(pushed)
+    return stack.repository("api").push(stack.base, "1")
 
 
 def tells(ran: Ran, *sentences: str) -> None:

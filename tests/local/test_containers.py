@@ -23,7 +23,7 @@ BUSYBOX = shutil.which("busybox")
 
 
 def launch(tmp_path: Path, definition: dict[str, Any]) -> Launch:
-    process = containers.runtime("process", tmp_path, "123456789012")
+    process = containers.runtime(None, tmp_path, "123456789012")
     return process("task-1", definition, {"A": "1"}, pulls.Wanted("unused"))
 
 
