@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 from orchestrator.wire.checks import checked, is_boolean, is_text, is_time, is_token, text, whole
 from orchestrator.wire.messages import Request, Response, WireError, invalid
 
+DEFAULT_TIMEOUT_SECONDS = 1800
 MAX_WAIT_SECONDS = 5
 SETUP_FAILED_EXIT_CODE = 125  # task.sh could not get as far as the command
 TIMED_OUT_EXIT_CODE = 124  # as timeout(1)

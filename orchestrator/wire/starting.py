@@ -10,11 +10,11 @@ from typing import ClassVar, cast
 
 from orchestrator.wire.addresses import repo_protocol
 from orchestrator.wire.checks import checked, is_boolean, is_text, matches, text, whole
+from orchestrator.wire.executions import DEFAULT_TIMEOUT_SECONDS
 from orchestrator.wire.images import IMAGE
 from orchestrator.wire.messages import Request, Response, WireError, invalid, json_type
 from orchestrator.wire.sizes import check_fargate_size, is_arch
 
-DEFAULT_TIMEOUT_SECONDS = 1800
 MAX_TIMEOUT_SECONDS = 7 * 24 * 3600
 OVERRIDES_LIMIT = 8192  # characters of RunTask's `overrides`, JSON included
 
