@@ -27,7 +27,7 @@ REPOSITORY = "https://github.com/octocat/Hello-World"
 COST = """\
 This makes a stack in your AWS account, runs about 20 short tasks in it, and destroys it.
   Fargate: 20 tasks of a minute or two, 0.25 vCPU and 512 MB, with public addresses  about $0.01
-  Lambda, API Gateway, DynamoDB, logs, S3                                            below $0.01
+  Lambda, API Gateway, DynamoDB, logs, S3, Secrets Manager, ECR                      below $0.01
 It takes about 15 minutes, and no more rights than `mycli init --print-policy` shows.
 The first time, the engine and its aws plugin (800 MB) are fetched."""
 AT_ONCE = 4
@@ -130,7 +130,10 @@ def _prove(smoke: Smoke) -> None:
     _at_once(smoke, tasks)
     smoke.check("doctor", lambda: checks.doctor(smoke))
     smoke.check("cleanup of task definitions", lambda: checks.cleanup(smoke))
+    smoke.check("leave to push an image", lambda: checks.leave_to_push(smoke))
+    smoke.check("a registry's login", lambda: checks.registry_login(smoke))
     smoke.check("init again", lambda: checks.init_again(smoke))
+    smoke.check("a registry's logout", lambda: checks.registry_logout(smoke))
     if not smoke.local:
         smoke.check("update-function", lambda: checks.update_function(smoke))
         smoke.check("configure on another machine", lambda: checks.another_machine(smoke))

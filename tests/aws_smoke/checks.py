@@ -109,6 +109,33 @@ def cleanup(smoke: Smoke) -> str:
     return f"{len(done['removed'])} removed, {len(kept)} just used"
 
 
+def registry_login(smoke: Smoke) -> str:
+    """ECS reads it: with one that Docker Hub does not take, no public image is pulled either."""
+    words = ("registry-login", "docker.io", "--stack-name", smoke.stack, *smoke.where)
+    made_up = ("--username", "mycli-smoke", "--password-stdin")
+    smoke.expect(0, *words, *made_up, stdin=secrets.token_hex(16))
+    if smoke.local:
+        return "kept"
+    public = ("--skip-git", "--image", "docker.io/library/alpine:3.20", "true")
+    said = smoke.expect(125, "exec", "--wait", "--profile", smoke.stack, *public).stderr
+    if "CannotPullContainer" not in said:
+        raise Failed(f"it is not the login that was refused: {said[-300:]}")
+    return "kept, and used by ECS"
+
+
+def registry_logout(smoke: Smoke) -> None:
+    where = ("--stack-name", smoke.stack, *smoke.where)
+    same(smoke.document("registry-logout", "docker.io", *where)["registries"], [])
+
+
+def leave_to_push(smoke: Smoke) -> str:
+    """The function makes a repository, which goes with the stack."""
+    told = smoke.script("import mycli; print(mycli.Client().authorize_push('app').repository_uri)")
+    if not told.endswith(f"/{smoke.stack}/app"):
+        raise Failed(f"another repository: {told}")
+    return told
+
+
 def once(smoke: Smoke) -> None:
     request = ("--request-id", secrets.token_hex(8))
     same(start(smoke, "echo once", *request), start(smoke, "echo once", *request))

@@ -56,16 +56,36 @@ class Smoke:
     # --- Typing commands -----------------------------------------------------------------------
 
     def mycli(
-        self, *words: str, env: Mapping[str, str] | None = None, apart: bool = False
+        self,
+        *words: str,
+        env: Mapping[str, str] | None = None,
+        stdin: str = "",
+        apart: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         """apart: where a terminal's Ctrl-C does not reach it."""
+        return self._python("-m", "mycli", *words, env=env, stdin=stdin, apart=apart)
+
+    def script(self, text: str) -> str:
+        """What a Python program prints that uses the stack."""
+        ran = self._python("-c", text, env={"MYCLI_PROFILE": self.stack})
+        if ran.returncode:
+            raise Failed(ran.stderr.strip()[-600:])
+        return ran.stdout.strip()
+
+    def _python(
+        self,
+        *words: str,
+        env: Mapping[str, str] | None = None,
+        stdin: str = "",
+        apart: bool = False,
+    ) -> subprocess.CompletedProcess[str]:
         kept = {name: text for name, text in os.environ.items() if not name.startswith("MYCLI_")}
         own = {"MYCLI_HOME": str(self.home), "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
         return subprocess.run(
-            [sys.executable, "-m", "mycli", *words],
+            [sys.executable, *words],
             env={**kept, **own, **(env or {})},
             cwd=self.folder,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             text=True,
             start_new_session=apart,
@@ -73,9 +93,9 @@ class Smoke:
         )
 
     def expect(
-        self, code: int, *words: str, env: Mapping[str, str] | None = None
+        self, code: int, *words: str, env: Mapping[str, str] | None = None, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        ran = self.mycli(*words, env=env)
+        ran = self.mycli(*words, env=env, stdin=stdin)
         if ran.returncode != code:
             raise Failed(
                 f"mycli {' '.join(words)[:80]}: exit code {ran.returncode} instead of {code}: "
@@ -97,8 +117,8 @@ class Smoke:
             raise Failed(f"left behind: {', '.join(gone['leftovers'])}")
         stopped, definitions = gone["tasks_stopped"], gone["task_definitions"]["deleted"]
         return (
-            f"{gone['resources_deleted']} resources, {definitions} task definitions; "
-            f"{stopped} task stopped"
+            f"{gone['resources_deleted']} resources, {definitions} task definitions, "
+            f"{gone['repositories_deleted']} repository; {stopped} task stopped"
         )
 
     # --- Judging -------------------------------------------------------------------------------

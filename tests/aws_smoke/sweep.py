@@ -46,6 +46,10 @@ def _by_name(client: Client, stack: str) -> Iterator[str]:
             ("ssm", "get_parameter", {"Name": f"/mycli/{stack}/{kind}"})
             for kind in ("github-token", "gitlab-token", "ssh-private-key")
         ),
+        *(
+            ("secretsmanager", "describe_secret", {"SecretId": f"mycli/{stack}/registry/{host}"})
+            for host in ("docker.io", "ghcr.io")
+        ),
     ]
     for service, operation, arguments in asked:
         if _answers(client(service), operation, arguments):
@@ -104,15 +108,11 @@ def _apis(client: Client, stack: str) -> Iterator[str]:
 
 
 def _images(client: Client, stack: str) -> Iterator[str]:
-    """Repositories of built images, and logins to private registries."""
+    """Repositories of built images."""
     for page in client("ecr").get_paginator("describe_repositories").paginate():
         for repository in page["repositories"]:
             if repository["repositoryName"].startswith(f"{stack}/"):
                 yield f"ecr: {repository['repositoryName']}"
-    only = [{"Key": "name", "Values": [f"mycli/{stack}/registry/"]}]
-    for page in client("secretsmanager").get_paginator("list_secrets").paginate(Filters=only):
-        for secret in page["SecretList"]:
-            yield f"secretsmanager: {secret['Name']}"
 
 
 def _tagged(client: Client, stack: str) -> Iterator[str]:

@@ -48,7 +48,7 @@ def test_all_of_it(scratch: Path, repository: str) -> None:
         said = running.communicate(timeout=300)[0]
     assert running.returncode == 0, said
     assert "All of it works, and nothing is left." in said
-    assert "1 task stopped" in said
+    assert "1 repository; 1 task stopped" in said
     assert list(scratch.iterdir()) == []
 
 
