@@ -199,4 +199,4 @@ def test_one_that_does_not_end_is_killed_by_a_second_interruption(tmp_path: Path
         process.send_signal(signal.SIGINT)
         assert time.monotonic() < started + 8  # it would be killed after ten seconds anyway
         time.sleep(0.2)
-    assert process.communicate()[0] == "taken away\n"
+    assert process.communicate(timeout=30)[0] == "taken away\n"

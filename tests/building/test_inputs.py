@@ -156,6 +156,7 @@ def test_submodules_go_in(project: Project, tmp_path: Path) -> None:
         "Dockerfile",
         "vendor/other/lib/code",
     }
+    project.git("config", "diff.ignoreSubmodules", "all")
     project.write("vendor/other/lib/code", "changed", program=True)
     for paths in ((), ("vendor",), ("vendor/other/lib",)):
         assert project.inputs(paths=paths).dirty == ("vendor/other",)
