@@ -146,6 +146,8 @@ def test_another_user_sees_no_secret_and_gets_no_answer(careless: Machine, tmp_p
     calls = [
         ("GET", "/"),
         ("POST", "/"),
+        ("GET", "/v2/"),
+        ("PUT", "/v2/mycli/api/manifests/1"),
         ("POST", "/_ministack/reset"),
         ("POST", "/2015-03-31/functions/mycli-orchestrator/invocations"),
         ("POST", profile["api_endpoint"].removeprefix(f"http://127.0.0.1:{account['port']}")),
@@ -156,7 +158,7 @@ def test_another_user_sees_no_secret_and_gets_no_answer(careless: Machine, tmp_p
     assert seen["processes"] == []
     assert seen["files"] == []
     assert seen["folders"] == [str(user.home), str(temporary)], "their names only"
-    assert answers == [403, 403, 403, 403, 401]
+    assert answers == [403, 403, 401, 401, 403, 403, 401]
     assert list(temporary.iterdir()) == []
 
 
