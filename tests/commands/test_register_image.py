@@ -100,3 +100,10 @@ def test_a_name_that_is_not_there(configured: FakeEndpoint, mycli: Mycli) -> Non
     ran = mycli("unregister-image", "terraform")
     assert (ran.code, ran.out) == (125, "")
     assert ran.err == "✗ no image is named terraform\n  `mycli list-images` shows them\n"
+
+
+def test_what_is_no_name_cannot_be_taken_away(configured: FakeEndpoint, mycli: Mycli) -> None:
+    ran = mycli("unregister-image", "Terraform")
+    assert (ran.code, ran.out) == (2, "")
+    assert "NAME: is 'Terraform'" in ran.err
+    assert configured.seen == []
