@@ -255,6 +255,28 @@ def test_the_token_is_in_a_file_for_the_push_only(
     assert list(temporary.iterdir()) == []
 
 
+def test_docker_reads_the_token_from_a_folder_of_its_own(
+    here: Here, mycli: Mycli, temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, seen = tmp_path / "docker", tmp_path / "seen"
+    own.mkdir()
+    (own / "config.json").write_text('{"credsStore": "desktop", "currentContext": "colima"}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(own))
+    here.tools.add("podman", ANSWERS["dead"])
+    show = f'case "$3" in push) cat "$2/config.json" > {seen};; esac'
+    here.tools.add("docker", f"{ANSWERS['docker']}\n{show}")
+    ran = mycli("build", "--push", "web")
+    assert (ran.code, lines(ran.out)[0][2]) == (0, "pushed"), ran
+    settings = json.loads(seen.read_text())
+    assert [*settings["auths"]] == [here.registry.host]
+    assert (settings["currentContext"], "credsStore" in settings) == ("colima", False)
+    [pushed] = here.tools.asked("push")
+    assert pushed.startswith(f"--config {temporary}/")
+    assert PUSH_PASSWORD not in ran.out + ran.err + here.tools.log.read_text()
+    assert list(temporary.iterdir()) == []
+    assert [path.name for path in own.iterdir()] == ["config.json"]
+
+
 def test_what_is_left_out_and_what_is_dirty_is_told(here: Here, mycli: Mycli) -> None:
     here.project.write("web/main.js", "changed")
     for number in range(7):
