@@ -8,7 +8,7 @@ from html import escape
 
 from benchmarks.figures import Figure, Row, with_unit
 
-WIDTH, LABEL, VALUE, BAR, GAP = 860, 250, 150, 18, 8
+WIDTH, LABEL, VALUE, BAR, GAP = 900, 300, 140, 18, 8
 COLOURS = {"ours": "#0f766e", "peer": "#a3a3a3", "floor": "#d6d3d1"}
 STYLE = """
 text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #262626 }
@@ -21,17 +21,16 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #26262
 
 
 def draw(rows: Sequence[Row]) -> str:
-    """An SVG: a block of bars for each unit of a row in which there are peers or floors."""
+    """An SVG: a block of bars for each unit of a row in which there is something to compare."""
     parts: list[str] = []
     top = 56
     for row in rows:
-        for unit in dict.fromkeys(figure.unit for figure in row.figures):
-            bars = [f for f in row.figures if f.unit == unit and not f.of.endswith(", CPU")]
-            if len({figure.whose for figure in bars}) < 2:
-                continue
-            block, height = _block(f"{row.title}, {_better(unit)}", bars, top)
-            parts += block
-            top += height
+        for (unit, part), bars in _blocks(row).items():
+            if len({figure.whose for figure in bars}) > 1 or part:
+                named = row.title + (f", {part}" if part else "")
+                block, height = _block(f"{named}: {_better(unit)}", bars, top)
+                parts += block
+                top += height
     keys = (("ours", "mycli"), ("peer", "a peer"), ("floor", "the floor"))
     legend = "".join(
         f'<rect x="{24 + 100 * at}" y="20" width="14" height="14" rx="3" fill="{COLOURS[whose]}"/>'
@@ -47,6 +46,15 @@ def draw(rows: Sequence[Row]) -> str:
     )
 
 
+def _blocks(row: Row) -> dict[tuple[str, str], list[Figure]]:
+    """The figures that share a scale: of one unit, the parts of another one for themselves."""
+    blocks: dict[tuple[str, str], list[Figure]] = {}
+    for figure in row.figures:
+        part = figure.of.rpartition(": ")[0]
+        blocks.setdefault((figure.unit, part), []).append(figure)
+    return blocks
+
+
 def _better(unit: str) -> str:
     return f"{unit}, longer is better" if unit.endswith("/s") else f"{unit}, shorter is better"
 
@@ -58,18 +66,18 @@ def _block(title: str, bars: Sequence[Figure], top: int) -> tuple[list[str], int
     at = top + 30
     for figure in bars:
         length = max(2, room * figure.median / longest)
-        middle = at + BAR - 5
+        low, high = (min(room, room * of(figure.values) / longest) for of in (min, max))
+        middle, name = at + BAR - 5, escape(figure.of.rpartition(": ")[2])
         parts += [
-            f'<text x="{LABEL - 8}" y="{middle}" text-anchor="end">{escape(figure.of)}</text>',
+            f'<text x="{LABEL - 8}" y="{middle}" text-anchor="end">{name}</text>',
             f'<rect x="{LABEL}" y="{at}" width="{length:.1f}" height="{BAR}" rx="3" '
             f'fill="{COLOURS[figure.whose]}"/>',
-            f'<text class="value" x="{LABEL + length + 8:.1f}" y="{middle}">'
+            f'<text class="value" x="{LABEL + max(length, high) + 8:.1f}" y="{middle}">'
             f"{escape(with_unit(figure.median, figure.unit))}</text>",
         ]
         if len(figure.values) > 1:
-            low, high = (room * of(figure.values) / longest for of in (min, max))
             parts.append(
-                f'<line x1="{LABEL + low:.1f}" x2="{LABEL + min(high, room):.1f}" '
+                f'<line x1="{LABEL + low:.1f}" x2="{LABEL + high:.1f}" '
                 f'y1="{at + BAR / 2}" y2="{at + BAR / 2}" stroke="#262626" stroke-width="1.5"/>'
             )
         at += BAR + GAP

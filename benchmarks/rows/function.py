@@ -121,7 +121,7 @@ def _warm(account: Account, rounds: int, row: Row) -> None:
     }
     found = {
         action: Figure(
-            f"{action}, warm", "ms",
+            f"{action}, warm", "ms CPU",
             [took * 1000 for took in own_seconds(account, action, rounds, **fields)],
         )
         for action, fields in requests.items()

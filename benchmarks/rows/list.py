@@ -49,7 +49,7 @@ def measured(bench: Bench) -> Row:
             if len(answer["executions"]) != PAGE:
                 raise RuntimeError(f"list gave {len(answer['executions'])} of {PAGE}")
             took = own_seconds(account, "list", bench.pick(20, 5), limit=PAGE)
-        row.figures.append(Figure(f"{size:,} records", "ms", [own * 1000 for own in took]))
+        row.figures.append(Figure(f"{size:,} records", "ms CPU", [own * 1000 for own in took]))
     small = row.figures[0]
     row.targets += [
         Target(f"{large.of}, of {small.of}", ratio(large, small), ALIKE)

@@ -49,7 +49,7 @@ def measured(bench: Bench) -> Row:
     }
     row.figures += wall.values()
     row.figures += [
-        Figure(f"{name}, CPU", "ms", [ran.cpu * 1000 for ran in runs[name]], whose)
+        Figure(name, "ms CPU", [ran.cpu * 1000 for ran in runs[name]], whose)
         for name, (whose, _) in commands.items()
     ]
     peers = [figure for figure in wall.values() if figure.whose == "peer"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks import measure, readers
@@ -25,10 +26,7 @@ def measured(bench: Bench) -> Row:
         " there. Peak memory is the process's own, here and with a log of 10,000 lines.",
     )
     small, large = (_printed(bench, count) for count in (SMALL, lines))
-    everyone = readers.commands(bench, large["execution_id"], large["log_stream"], follow=False)
-    on_small = readers.commands(bench, small["execution_id"], small["log_stream"], follow=False)
-    for found in (everyone, on_small):
-        found["mycli logs --json"] = (*found["mycli logs"], "--json")
+    everyone, on_small = (_readers(bench, of) for of in (large, small))
     peaks: dict[str, float] = {}
     for name, command in everyone.items():
         whose = "ours" if name.startswith("mycli") else "peer"
@@ -55,6 +53,12 @@ def measured(bench: Bench) -> Row:
 def _printed(bench: Bench, lines: int) -> dict[str, str]:
     """An execution that has printed so many lines and ended."""
     return bench.ask("exec", "--json", "--wait", "--skip-git", f"seq -f '{LINE}' 1 {lines}")
+
+
+def _readers(bench: Bench, of: Mapping[str, str]) -> dict[str, Command]:
+    found = readers.commands(bench, of["execution_id"], of["log_stream"], follow=False)
+    plain = found["mycli logs"]
+    return {"mycli logs": plain, "mycli logs --json": (*plain, "--json"), **found}
 
 
 def _read(bench: Bench, command: Command, lines: int = SMALL) -> Ran:
