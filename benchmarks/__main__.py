@@ -34,11 +34,11 @@ def main() -> int:
             except Exception as error:  # noqa: BLE001 - the other rows are worth having
                 rows.append(Row(name, name, "", notes=[f"not measured: {error}"]))
         result = report.Report.of(opened, rows, time.monotonic() - began)
-    sys.stdout.write(result.as_text() + "\n")
-    if given.json:
-        given.json.write_text(json.dumps(result.to_json(), indent=2) + "\n")
-    if given.docs:
-        result.write(given.docs)
+        sys.stdout.write(result.as_text() + "\n")
+        if given.json:
+            given.json.write_text(json.dumps(result.to_json(), indent=2) + "\n")
+        if given.docs:
+            result.write(given.docs)
     return 0
 
 

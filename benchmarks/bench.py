@@ -21,6 +21,7 @@ from benchmarks.measure import Ran
 ROOT = Path(__file__).parents[1]
 PYTHON = Path(sys.executable)
 MYCLI = PYTHON.with_name("mycli")
+_NOT_OURS = ("AWS_", "MYCLI_", "PULUMI_", "PYTHONDONTWRITEBYTECODE")
 
 
 @dataclass
@@ -85,7 +86,13 @@ class Bench:
 
 @contextlib.contextmanager
 def opened(quick: bool) -> Generator[Bench]:
-    """The bench, with everything compiled; whatever was started in it has ended in the end."""
+    """The bench, with everything compiled; whatever was started in it has ended in the end.
+
+    What is measured in this process has none of the caller's settings for AWS and mycli, either.
+    """
+    for name in [name for name in os.environ if name.startswith(_NOT_OURS)]:
+        del os.environ[name]
+    os.environ["PIP_NO_CACHE_DIR"] = "1"
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TERM") if name in os.environ}
     found = peers.find()
     compile_all = [
@@ -102,6 +109,7 @@ def opened(quick: bool) -> Generator[Bench]:
         root = Path(folder)
         (root / "user").mkdir()
         homes = {"HOME": str(root / "user"), "MYCLI_HOME": str(root / "home"), "TMPDIR": folder}
+        os.environ["MYCLI_HOME"] = homes["MYCLI_HOME"]
         environment = {**kept, **homes, "NO_COLOR": "1"}
         subprocess.run(compile_all, env=environment, check=True)
         bench = Bench(root, quick, found, environment)
