@@ -27,7 +27,29 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 @pytest.fixture
-def project(no_git_settings: None, tmp_path: Path) -> Project:
+def base(stack: Machine) -> Iterator[str]:
+    """How a Dockerfile begins; whatever is built on it goes with the test."""
+    label = f"mycli.test={time.time_ns()}"
+    yield f"FROM {IMAGE}\nLABEL {label}\n"
+    for image in labelled(label):
+        engine("rmi", "--force", image)
+
+
+def labelled(label: str) -> set[str]:
+    """Podman cannot list while another worker removes an image."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            found = engine("images", "--quiet", "--no-trunc", "--filter", f"label={label}")
+            return set(found.split())
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+@pytest.fixture
+def project(no_git_settings: None, base: str, tmp_path: Path) -> Project:
     """Two images with a shared folder; each test's are called as nobody else's."""
     project = new_project(tmp_path / "project")
     one = "{{name: {}, dockerfile: {}/Dockerfile, paths: [{}, shared]}}"
@@ -36,7 +58,7 @@ def project(no_git_settings: None, tmp_path: Path) -> Project:
     project.write(".mycli.yaml", f"skip_git: true\nservices:\n{listed}")
     project.write("shared/lib", "shared\n")
     for name in services:
-        project.write(f"{name}/Dockerfile", f"FROM {IMAGE}\nCOPY . /app\n")
+        project.write(f"{name}/Dockerfile", f"{base}COPY . /app\n")
         project.write(f"{name}/run.sh", f"#!/bin/sh\necho {name}\n", program=True)
     project.commit()
     return project
@@ -49,21 +71,6 @@ def machine(stack: Machine, project: Project, tmp_path: Path) -> Iterator[Machin
     temporary.mkdir()
     yield dataclasses.replace(stack, folder=project.folder, env={"TMPDIR": str(temporary)})
     assert list(temporary.iterdir()) == []
-    for image in listed_images():
-        if any(f"/mycli/{name}-" in image for name in ("api", "web")):
-            engine("rmi", "--force", image)
-
-
-def listed_images() -> list[str]:
-    """Podman cannot list while another worker removes an image."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            return engine("images", "--format", "{{.Repository}}:{{.Tag}}").split()
-        except AssertionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
 
 
 def test_what_is_here_is_built_once_and_run(machine: Machine, project: Project) -> None:
@@ -136,8 +143,10 @@ def test_a_tag_never_moves(machine: Machine, project: Project) -> None:
     assert "-dirty" in ran.err
 
 
-def test_a_build_that_fails_says_so_and_starts_nothing(machine: Machine, project: Project) -> None:
-    project.write("api/Dockerfile", f"FROM {IMAGE}\nRUN echo because >&2; exit 3\n")
+def test_a_build_that_fails_says_so_and_starts_nothing(
+    machine: Machine, project: Project, base: str
+) -> None:
+    project.write("api/Dockerfile", f"{base}RUN echo because >&2; exit 3\n")
     before = machine.json("list")["executions"]
     ran = machine.run("exec", "--service", "api", "true")
     assert (ran.code, ran.out) == (125, "")
@@ -148,10 +157,10 @@ def test_a_build_that_fails_says_so_and_starts_nothing(machine: Machine, project
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_build_leaves_nothing(
-    number: signal.Signals, machine: Machine, project: Project
+    number: signal.Signals, machine: Machine, project: Project, base: str
 ) -> None:
     words = f"sleep 3{time.time_ns() % 10**8}"
-    project.write("api/Dockerfile", f"FROM {IMAGE}\nRUN {words}\n")
+    project.write("api/Dockerfile", f"{base}RUN {words}\n")
     process = machine.start("exec", "--service", "api", "true")
     deadline = time.monotonic() + 60
     while not running(words):
