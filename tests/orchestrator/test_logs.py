@@ -357,3 +357,13 @@ def test_a_task_of_another_stack_has_no_logs_here(account: Account) -> None:
 
     assert account.ask("logs", task_arn=other)[0] == 404
     assert account.calls == []
+
+
+def test_whoever_reads_the_events_gets_no_text_besides(account: Account) -> None:
+    execution_id, task_arn = started(account)
+    account.write_log(task_arn, "one")
+
+    page = account.ok("logs", execution_id=execution_id, as_text=False)
+
+    assert page["logs"] == ""
+    assert [event["message"] for event in page["events"]] == ["one"]
