@@ -28,6 +28,8 @@ def _broken_rule(name: str) -> str | None:
         return f"it has {len(name)} characters, {MAX_LENGTH} are allowed"
     if name.endswith("-"):
         return "it must not end with a hyphen"
+    if "--" in name:
+        return "it must not have two hyphens in a row: ECR takes no such name for a repository"
     if "-task" in name:
         # `a-task` would find, clean up and delete the task definitions of `a-task-b` as its own.
         return "it must not contain -task, by which a stack's task definitions are found"

@@ -6,7 +6,7 @@ from mycli.errors import UsageError
 from mycli.stack.names import MAX_LENGTH, check_stack_name
 
 
-@pytest.mark.parametrize("name", ["mycli", "m", "dev-2", "a" * MAX_LENGTH, "multitask", "my--cli"])
+@pytest.mark.parametrize("name", ["mycli", "m", "dev-2", "a" * MAX_LENGTH, "multitask", "my-own-cli"])
 def test_accepted(name: str) -> None:
     assert check_stack_name(name) == name
 
@@ -24,6 +24,7 @@ def test_accepted(name: str) -> None:
         ("café", "lower-case letters"),
         ("٣", "lower-case letters"),
         ("dev-", "end with a hyphen"),
+        ("my--cli", "two hyphens in a row"),
         ("a" * (MAX_LENGTH + 1), "25 characters, 24 are allowed"),
         ("a-task", "-task"),
         ("dev-tasks-2", "-task"),
