@@ -12,7 +12,10 @@ from moto import mock_aws
 
 from mycli.errors import StackError, UsageError
 from mycli.stack import registries
+from mycli.stack.deployment import Snapshot
+from mycli.stack.inputs import Kept, choose
 from mycli.stack.registries import RegistryLogin, checked, checked_host
+from mycli.stack.results import Settings
 
 from .conftest import Declare
 
@@ -135,6 +138,13 @@ def test_what_is_kept_is_read_again_byte_for_byte(secrets: Any) -> None:
     assert registries.as_config(kept) == registries.as_config({"docker.io": login})
     [gone] = told
     assert "login of ghcr.io is gone" in gone
+
+
+def test_a_password_is_hidden_in_whatever_form_an_error_repeats_it() -> None:
+    login = RegistryLogin(username="me", password='p"a word')
+    settings = Settings(api_key="sk_live_" + "0" * 64, registries={"ghcr.io": login})
+    hidden = choose("dev", settings, Snapshot(), Kept(), "function.zip").secrets
+    assert {'p"a word', 'p\\"a word'} <= set(hidden)
 
 
 def test_a_secret_that_somebody_deleted_for_later_is_gone(secrets: Any) -> None:
