@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ def main() -> int:
     given = parser.parse_args()
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there is {', '.join(NAMES)}")
+    signal.signal(signal.SIGTERM, _end)
     rows: list[Row] = []
     began = time.monotonic()
     with bench.opened(given.quick) as opened:
@@ -40,6 +42,10 @@ def main() -> int:
         if given.docs:
             result.write(given.docs)
     return 0
+
+
+def _end(_number: int, _frame: object) -> None:
+    sys.exit(143)  # not at once: what was started is to be ended, too
 
 
 sys.exit(main())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
+import subprocess
+import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 Command = Sequence[str | Path]
+CHILD = Path(__file__).with_name("child.py")
 
 
 @dataclass(frozen=True)
@@ -26,21 +28,16 @@ def run(
     command: Command, environment: Mapping[str, str], stdout: Path | None = None, folder: str = "/"
 ) -> Ran:
     """Run a program to its end; what it prints goes to the file, or nowhere."""
-    target = str(stdout or os.devnull)
-    write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, target, write, 0o600),
-        (os.POSIX_SPAWN_OPEN, 2, os.devnull, write, 0o600),
-    ]
-    words = [str(word) for word in command]
-    with contextlib.chdir(folder):
-        began = time.perf_counter()
-        pid = os.posix_spawn(words[0], words, dict(environment), file_actions=actions)
-    _, status, usage = os.wait4(pid, 0)
-    wall = time.perf_counter() - began
-    peak = usage.ru_maxrss * 1024
-    return Ran(wall, usage.ru_utime + usage.ru_stime, peak, os.waitstatus_to_exitcode(status))
+    words = [str(word) for word in (stdout or os.devnull, *command)]
+    told = subprocess.run(
+        [sys.executable, "-I", "-S", CHILD, *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        check=True,
+    )
+    wall, cpu, peak, code = told.stdout.split()
+    return Ran(float(wall), float(cpu), int(peak), int(code))
 
 
 def in_turns(

@@ -24,6 +24,12 @@ def test_a_run_has_its_cpu_its_memory_its_code_and_what_it_printed(tmp_path: Pat
     assert (tmp_path / "out").read_text() == "x" * 10 + "\n"
 
 
+def test_a_peak_is_the_programs_own_however_large_this_process_is() -> None:
+    ballast = bytearray(os.urandom(1 << 20) * 200)
+    ran = measure.run(("/bin/sh", "-c", "true"), ENVIRONMENT)
+    assert ran.peak < 50e6 < len(ballast)
+
+
 def test_programs_are_run_in_turns_and_the_first_turns_do_not_count() -> None:
     order: list[str] = []
 
