@@ -26,10 +26,8 @@ def _broken_rule(name: str) -> str | None:
         return "it must be lower-case letters, digits and hyphens, and start with a letter"
     if len(name) > MAX_LENGTH:
         return f"it has {len(name)} characters, {MAX_LENGTH} are allowed"
-    if name.endswith("-"):
-        return "it must not end with a hyphen"
-    if "--" in name:
-        return "it must not have two hyphens in a row: ECR takes no such name for a repository"
+    if name.endswith("-") or "--" in name:  # ECR takes no such name for the stack's repositories
+        return "it must not end with a hyphen, or have two hyphens in a row"
     if "-task" in name:
         # `a-task` would find, clean up and delete the task definitions of `a-task-b` as its own.
         return "it must not contain -task, by which a stack's task definitions are found"

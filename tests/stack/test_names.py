@@ -6,7 +6,9 @@ from mycli.errors import UsageError
 from mycli.stack.names import MAX_LENGTH, check_stack_name
 
 
-@pytest.mark.parametrize("name", ["mycli", "m", "dev-2", "a" * MAX_LENGTH, "multitask", "my-own-cli"])
+@pytest.mark.parametrize(
+    "name", ["mycli", "m", "dev-2", "a" * MAX_LENGTH, "multitask", "my-own-cli"]
+)
 def test_accepted(name: str) -> None:
     assert check_stack_name(name) == name
 
