@@ -43,11 +43,15 @@ def _when(action: str, *, answered: bool, has: Callable[[Any], bool] = bool) -> 
     return moment
 
 
+def messages(page: Mapping[str, Any]) -> list[str]:
+    return [event["message"] for event in page["events"]]
+
+
 MOMENTS: Mapping[str, Moment] = {
     "exec is on its way": _when("exec", answered=False),
     "exec is answered": _when("exec", answered=True),
     "the first page is asked for": _when("logs", answered=False),
-    "lines come": _when("logs", answered=True, has=lambda page: "| line 5" in page["logs"]),
+    "lines come": _when("logs", answered=True, has=lambda page: "line 5" in messages(page)),
     "the end comes": _when("logs", answered=True, has=lambda page: page["done"]),
 }
 CODES = {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: -15, signal.SIGHUP: -1}
