@@ -71,7 +71,8 @@ def resolve(flags: Mapping[str, Any], folder: Path, *, is_local: bool) -> Settin
     services = values.pop("services", {})
     if values.get("image") is None:
         values["service"] = _service(values.get("service"), services, file)
-    settings = Settings(**values, file=file, sources=sources)
+    warnings = _of_image_tag(values, sources, file)
+    settings = Settings(**values, file=file, sources=sources, warnings=warnings)
     for name in settings.env:
         if not (name.isascii() and name.isidentifier()):
             raise UsageError(
@@ -105,14 +106,32 @@ def _service(
     return chosen([name], services, file)[0]
 
 
+def _of_image_tag(
+    values: Mapping[str, Any], sources: Mapping[str, str], file: Path | None
+) -> tuple[str, ...]:
+    """A pipeline that names its image must not run in another without a word."""
+    if not os.environ.get("IMAGE_TAG") or values.get("service"):
+        return ()
+    if values.get("image") is None:
+        raise UsageError(
+            f"IMAGE_TAG is set, and of no image: {_nothing_to_build(file)}",
+            "run it where the project is checked out, name another image with --image, or unset "
+            "IMAGE_TAG",
+        )
+    return (f"IMAGE_TAG is not used: {sources['image'] or '--image'} names the image",)
+
+
+def _nothing_to_build(file: Path | None) -> str:
+    return f"{file} has neither build nor services" if file else f"there is no {FILE_NAME} here"
+
+
 def chosen(
     names: Sequence[str], services: Mapping[str, Service], file: Path | None
 ) -> list[Service]:
     """The services of these names. Raises UsageError."""
     if not services:
-        why = f"{file} has neither build nor services" if file else f"there is no {FILE_NAME} here"
         hint = "`mycli init-project` writes a file that shows how"
-        raise UsageError(f"there is no image to build: {why}", hint)
+        raise UsageError(f"there is no image to build: {_nothing_to_build(file)}", hint)
     for name in names:
         if name not in services:
             near = difflib.get_close_matches(name, services, n=1)
@@ -139,7 +158,7 @@ def _with_repository(settings: Settings, folder: Path, is_local: bool) -> Settin
         repo=repo_address(given, base, is_local=is_local),
         branch=branch,
         sources=sources,
-        warnings=_warnings(given, branch, checkout),
+        warnings=(*settings.warnings, *_warnings(given, branch, checkout)),
     )
 
 

@@ -466,3 +466,25 @@ def test_a_service_without_any(tmp_path: Path) -> None:
     write(tmp_path, "image: x")
     with pytest.raises(UsageError, match="has neither build nor services"):
         image_or_service(tmp_path, service="api")
+
+
+def test_image_tag_is_of_what_is_built_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGE_TAG", "v1")
+    with pytest.raises(UsageError, match=r"IMAGE_TAG is set, .* no \.mycli\.yaml here") as caught:
+        settings(tmp_path, skip_git=True)
+    assert "checked out" in caught.value.hint
+    by_flag = settings(tmp_path, skip_git=True, image="x").warnings
+    assert by_flag == ("IMAGE_TAG is not used: --image names the image",)
+    write(tmp_path, "image: x")
+    by_file = settings(tmp_path, repo=URL).warnings
+    assert by_file == ("IMAGE_TAG is not used: .mycli.yaml names the image",)
+    write(tmp_path, "timeout: 60")
+    with pytest.raises(UsageError, match="has neither build nor services"):
+        settings(tmp_path, skip_git=True)
+    write(tmp_path, "build: {name: tool}")
+    assert settings(tmp_path, skip_git=True).warnings == ()
+    monkeypatch.setenv("IMAGE_TAG", "")
+    write(tmp_path, "timeout: 60")
+    assert settings(tmp_path, skip_git=True).image is None
