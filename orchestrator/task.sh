@@ -108,6 +108,14 @@ CONFIG
 _github_helper='!f() { printf "%s\n" username=x-access-token "password=$MYCLI_GITHUB_TOKEN"; }; f' \
   _gitlab_helper='!f() { printf "%s\n" username=oauth2 "password=$MYCLI_GITLAB_TOKEN"; }; f'
 
+# A folder that the task may read is not its user's, as a rule: git would call that dubious. What
+# sends the repository is a git of its own, which takes the settings of no other way than a file.
+trust_folders() {
+  case $MYCLI_REPO in
+  file://*) printf '[safe]\n\tdirectory = *\n' ;;
+  esac >"$_scratch/.gitconfig"
+}
+
 # For a subshell. Asks nobody, and reads none of the image's settings. git runs a helper only for its
 # protocol, host and port, and gives up a server that stays silent: a task that waits costs money.
 become_git() {
@@ -118,7 +126,8 @@ become_git() {
       "credential.$_scheme://${MYCLI_GITLAB_HOST:-gitlab.com}.helper=$_gitlab_helper" "$@"
   done
   export HOME="$_scratch" XDG_CONFIG_HOME="$_scratch" LC_ALL=C \
-    GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0 GIT_ASKPASS='' \
+    GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL="$_scratch/.gitconfig" \
+    GIT_TERMINAL_PROMPT=0 GIT_ASKPASS='' \
     GIT_ALLOW_PROTOCOL="$_protocols" GIT_SSH_COMMAND="ssh -F '$_scratch/ssh_config'"
   exec git -c credential.helper= -c http.lowSpeedLimit=1 -c http.lowSpeedTime=120 "$@"
 }
@@ -184,6 +193,7 @@ if [ -n "${MYCLI_REPO:-}" ]; then
     fail "there is no folder for temporary files" "make ${TMPDIR:-/tmp} writable"
   need_git
   configure_ssh
+  trust_folders
   enter "$_workspace" || {
     say "$_workspace cannot be written, or is not empty: using another folder"
     enter "$(mktemp -d "${_scratch%/*}/mycli-repo.XXXXXX")" ||

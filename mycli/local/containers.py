@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mycli.errors import LocalAccountError
-from mycli.local import pulls
+from mycli.local import clonable, pulls
 from mycli.local.processes import CannotStart, Launch
 
 OPEN_FILES = 65_535  # what a Fargate container gets
@@ -123,7 +123,7 @@ def _as_container(
     }
     argv = ["create", "--name", name, "--label", label]
     argv += [word for option, value in options.items() if value for word in (option, str(value))]
-    argv += _limits()
+    argv += _limits() + clonable.mounts(environment.get("MYCLI_REPO"))
     # A variable by its name alone is taken from our environment: values are not for `ps` to show.
     # Only mycli's own go that way: another could change what the engine's command does.
     ours = {key: value for key, value in environment.items() if key.startswith("MYCLI_")}

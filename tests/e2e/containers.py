@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 import pytest
@@ -34,8 +34,11 @@ def engine(*words: str, given: bytes = b"") -> str:
     return ran.stdout.decode()
 
 
-def root_filesystem(*only: str) -> bytes:
-    """A tar with busybox as every program it can be, or only these, and nothing else."""
+def root_filesystem(*only: str, files: Iterable[str] = ()) -> bytes:
+    """A tar with busybox as every program it can be, or only these, and nothing else.
+
+    files: what it has of this machine besides, under the same paths.
+    """
     assert BUSYBOX
     listed = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True)
     with io.BytesIO() as content:
@@ -49,7 +52,23 @@ def root_filesystem(*only: str) -> bytes:
             folder = tarfile.TarInfo("tmp")
             folder.type, folder.mode = tarfile.DIRTYPE, 0o1777
             tar.addfile(folder)
+            for file in files:
+                tar.add(os.path.realpath(file), file)
         return content.getvalue()
+
+
+def git_files() -> list[str]:
+    """What of this machine an image needs to clone a repository that it sees as a folder."""
+    git = shutil.which("git")
+    assert git
+    listed = subprocess.run(["ldd", git], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run([git, "--exec-path"], capture_output=True, text=True, check=True).stdout
+    helpers = Path(told.strip())
+    return [
+        git,
+        *(str(helpers / name) for name in ("git", "git-upload-pack")),
+        *(word for word in listed.split() if word.startswith("/")),
+    ]
 
 
 @contextlib.contextmanager
