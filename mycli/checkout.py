@@ -26,14 +26,21 @@ class Checkout:
     ahead: int | None
     dirty: int
 
-    def not_running(self) -> list[str]:
-        """What of this checkout a task will not see, in sentences."""
+    def not_running(self, *, in_image: bool = False) -> list[str]:
+        """What of this checkout a task will not see, in sentences.
+
+        in_image: the task's image is built of what is here.
+        """
         told: list[str] = []
         if self.head is None:
             return told
         if self.dirty:
             files = "1 file is" if self.dirty == 1 else f"{self.dirty} files are"
-            told.append(f"{files} not committed: what is not committed will not run")
+            where = "the clone has none of it, the image has what goes into it"
+            told.append(
+                f"{files} not committed: "
+                + (where if in_image else "what is not committed will not run")
+            )
         if self.detached:
             if not _git(self.root, "branch", "--remotes", "--contains", "HEAD"):
                 told.append(

@@ -46,6 +46,11 @@ class Settings:
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    @property
+    def builds(self) -> bool:
+        """Whether the image is of what is here, and not one that was built before."""
+        return self.service is not None and not os.environ.get("IMAGE_TAG")
+
 
 def resolve(flags: Mapping[str, Any], folder: Path, *, is_local: bool) -> Settings:
     """Settings from the flags (None = not given) and what stands around `folder`.
@@ -153,16 +158,19 @@ def _with_repository(settings: Settings, folder: Path, is_local: bool) -> Settin
             branch, sources["branch"] = checkout.head, "git"
     elif sources["repo"] == FILE_NAME and settings.file:
         base = settings.file.parent
+    repo = repo_address(given, base, is_local=is_local)
+    told = [*settings.warnings, *_warnings(given, branch, checkout, in_image=settings.builds)]
+    if settings.builds and checkout:
+        in_file = sources["repo"] == FILE_NAME
+        told += _another_source(repo, branch, checkout, in_file=in_file)
     return dataclasses.replace(
-        settings,
-        repo=repo_address(given, base, is_local=is_local),
-        branch=branch,
-        sources=sources,
-        warnings=(*settings.warnings, *_warnings(given, branch, checkout)),
+        settings, repo=repo, branch=branch, sources=sources, warnings=tuple(told)
     )
 
 
-def _warnings(repo: str, branch: str | None, checkout: Checkout | None) -> tuple[str, ...]:
+def _warnings(
+    repo: str, branch: str | None, checkout: Checkout | None, *, in_image: bool
+) -> list[str]:
     told: list[str] = []
     if wire.strip_credentials(repo) != repo:
         told.append(
@@ -171,8 +179,30 @@ def _warnings(repo: str, branch: str | None, checkout: Checkout | None) -> tuple
         )
     if checkout and checkout.origin and same_repository(checkout.origin, repo):
         # Of another branch than the one checked out, the checkout says nothing.
-        told += checkout.not_running() if branch in (None, checkout.head) else []
-    return tuple(told)
+        same = branch in (None, checkout.head)
+        told += checkout.not_running(in_image=in_image) if same else []
+    return told
+
+
+def _another_source(
+    repo: str, branch: str | None, checkout: Checkout, *, in_file: bool
+) -> list[str]:
+    """That what is cloned is not what the image is built of. repo: as a task clones it.
+
+    in_file: it stands beside the image, so that another one is meant to be.
+    """
+    head = checkout.head or ""
+    is_folder = same_repository(repo, checkout.root.as_uri())
+    if is_folder or (checkout.origin and same_repository(repo, checkout.origin)):
+        if branch == head or (is_folder and branch is None):
+            return []
+        runs = f"the repository is cloned at {branch or 'its default branch'}"
+    elif in_file:
+        return []
+    else:
+        runs = f"another repository is cloned: {repo}"
+    here = head[:12] if checkout.detached else head
+    return [f"the image is of what is checked out here ({here}), and {runs}"]
 
 
 def _no_repository(checkout: Checkout | None, is_local: bool) -> UsageError:

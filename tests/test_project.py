@@ -390,6 +390,15 @@ def test_a_branch_that_is_not_on_the_server(checkout: Path) -> None:
     assert "branch mine is not on origin" in settings(checkout).warnings[0]
 
 
+def test_a_branch_that_was_pushed_without_being_followed(checkout: Path, tmp_path: Path) -> None:
+    git(checkout, "checkout", "--quiet", "-b", "mine")
+    git(checkout, "push", "--quiet", str(tmp_path / "origin.git"), "mine")
+    git(checkout, "update-ref", "refs/remotes/origin/mine", "HEAD")  # as a push to origin does
+    assert settings(checkout).warnings == ()
+    commit(checkout, "second")
+    assert settings(checkout).warnings[0].startswith("1 commit is not pushed")
+
+
 def test_a_detached_head_is_its_commit(checkout: Path) -> None:
     git(checkout, "checkout", "--quiet", "--detach")
     found = settings(checkout)
@@ -488,3 +497,57 @@ def test_image_tag_is_of_what_is_built_here(
     monkeypatch.setenv("IMAGE_TAG", "")
     write(tmp_path, "timeout: 60")
     assert settings(tmp_path, skip_git=True).image is None
+
+
+def test_an_image_of_what_is_here_beside_a_clone_of_something_else(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(checkout, "build: {name: tool}")
+    git(checkout, "add", ".mycli.yaml")
+    git(checkout, "commit", "--quiet", "--message", "second")
+    git(checkout, "update-ref", "refs/remotes/origin/dev", "HEAD")
+    here = "the image is of what is checked out here (dev), and "
+    at = here + "the repository is cloned at "
+    folder = checkout.as_uri()
+    told = {
+        (): (),
+        ("branch", "prod"): (at + "prod",),
+        ("repo", URL): (at + "its default branch",),
+        ("repo", "https://x.y/z"): (here + "another repository is cloned: https://x.y/z",),
+        ("repo", folder): (),
+        ("skip_git", True): (),
+        ("image", "x"): (),
+    }
+    for given, warnings in told.items():
+        flags = {str(given[0]): given[1]} if given else {}
+        assert settings(checkout, is_local=True, **flags).warnings == warnings, given
+    both = settings(checkout, is_local=True, repo=folder, branch="prod").warnings
+    assert both == (at + "prod",)
+    monkeypatch.setenv("IMAGE_TAG", "v1")
+    assert settings(checkout, branch="prod").warnings == ()
+    monkeypatch.delenv("IMAGE_TAG")
+    git(checkout, "checkout", "--quiet", "--detach")
+    short = git(checkout, "rev-parse", "HEAD")[:12]
+    assert f"checked out here ({short})" in settings(checkout, branch="prod").warnings[0]
+
+
+def test_another_repository_that_stands_beside_the_image_is_meant_to_be(checkout: Path) -> None:
+    text = "build: {name: tool}\nrepo: "
+    write(checkout, text + "https://x.y/z\n")
+    assert settings(checkout).warnings == ()
+    write(checkout, text + f"{URL}\nbranch: main\n")
+    assert settings(checkout).warnings == (
+        "the image is of what is checked out here (dev), and the repository is cloned at main",
+    )
+
+
+def test_what_is_not_committed_is_in_the_image_and_not_in_the_clone(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(checkout, "build: {name: tool}")
+    [told] = settings(checkout).warnings
+    assert told == (
+        "1 file is not committed: the clone has none of it, the image has what goes into it"
+    )
+    monkeypatch.setenv("IMAGE_TAG", "v1")
+    assert "will not run" in settings(checkout).warnings[0]

@@ -69,11 +69,14 @@ class Image:
         }
 
 
-def provide(client: Client, service: Service, arch: str) -> Image:
-    """The image to run in: the one of IMAGE_TAG; where that is not set, of what is here now."""
+def provide(client: Client, service: Service, arch: str, *, beside_clone: bool) -> Image:
+    """The image to run in: the one of IMAGE_TAG; where that is not set, of what is here now.
+
+    beside_clone: a repository is cloned, and what of it is not committed was told.
+    """
     if tag := os.environ.get("IMAGE_TAG", ""):
         return _prebuilt(client, service, tag, arch)
-    return build_and_push(client, look(service, arch))
+    return build_and_push(client, look(service, arch, beside_clone=beside_clone))
 
 
 def _prebuilt(client: Client, service: Service, tag: str, arch: str) -> Image:
@@ -91,10 +94,12 @@ def _prebuilt(client: Client, service: Service, tag: str, arch: str) -> Image:
     return Image(service=service, tag=tag, arch=arch, state="prebuilt", address=found.image)
 
 
-def look(service: Service, arch: str) -> Inputs:
+def look(service: Service, arch: str, *, beside_clone: bool = False) -> Inputs:
     """What goes into the image; says what a reader of its tag may not expect."""
     inputs = read_inputs(service, arch)
-    if inputs.dirty:
+    if inputs.dirty and beside_clone:
+        output.step(f"{service.name}: not committed, and in the image: {_names(inputs.dirty)}")
+    elif inputs.dirty:
         output.warn(
             f"{service.name}: not as in the last commit: {_names(inputs.dirty)}. "
             "The image has what is here now, and its tag ends with -dirty"

@@ -207,7 +207,8 @@ def _built_image(client: Client, settings: Settings) -> Image | None:
         return None
     from mycli.building import images
 
-    image = images.provide(client, settings.service, settings.arch or images.DEFAULT_ARCH)
+    arch = settings.arch or images.DEFAULT_ARCH
+    image = images.provide(client, settings.service, arch, beside_clone=settings.repo is not None)
     output.step(f"Image: {image.address} ({image.origin})")
     return image
 

@@ -393,6 +393,19 @@ def test_image_tag_means_what_a_pipeline_has_built(
     assert "IMAGE_TAG is for `mycli exec`" in mycli("build", "web").err
 
 
+def test_beside_a_clone_what_is_not_committed_is_warned_of_once(here: Here, mycli: Mycli) -> None:
+    here.project.git("remote", "add", "origin", "https://github.com/user/infra")
+    here.project.write(".mycli.yaml", SERVICES.replace("skip_git: true\n", ""))
+    here.project.commit()
+    here.project.write("web/main.js", "changed")
+    ran = mycli("exec", "--service", "web", "true")
+    assert ran.code == 0, ran
+    assert ran.err.count("not committed:") == 1
+    assert "! 1 file is not committed: the clone has none of it, the image has" in ran.err
+    assert "→ web: not committed, and in the image: web/main.js\n" in ran.err
+    assert "as in the last commit" not in ran.err
+
+
 def test_what_cannot_run_is_not_built_for(here: Here, mycli: Mycli) -> None:
     for words in (["--timeout", "0"], ["--arch", "amd64"], ["--cpu", "256"]):
         assert mycli("exec", "--service", "api", *words, "true").code == 2
