@@ -14,15 +14,14 @@ class Checkout:
     """The work tree around a folder, or a bare repository. root: its own folder.
 
     head: its branch, or the commit where it is detached; None in a bare repository.
-    origin: the address of the remote, None without one. upstream: what the branch follows, such as
-    `origin/main`. ahead: commits that the upstream lacks; None where there is no such upstream.
+    origin: the address of the remote, None without one. ahead: commits that the branch of this name
+    on origin lacks, as far as git knows (whatever it follows); None where there is none.
     """
 
     root: Path
     origin: str | None
     head: str | None
     detached: bool
-    upstream: str
     ahead: int | None
     dirty: int
 
@@ -46,7 +45,7 @@ class Checkout:
                 told.append(
                     "this commit is on no branch of the remote: what is not pushed will not run"
                 )
-        elif self.ahead is None or self.upstream != f"origin/{self.head}":
+        elif self.ahead is None:
             told.append(
                 f"branch {self.head} is not on origin, as far as git knows: it will not run"
             )
@@ -71,13 +70,13 @@ def read_checkout(folder: Path) -> Checkout | None:
     }
     commit, name = told.get("branch.oid", "(initial)"), told.get("branch.head", "(detached)")
     detached = name == "(detached)"
-    ahead = told.get("branch.ab", "").partition(" ")[0].lstrip("+")
+    there = f"refs/remotes/origin/{name}"
+    ahead = None if detached else _git(folder, "rev-list", "--count", f"{there}..HEAD", "--")
     return Checkout(
         root=Path(root),
         origin=_git(folder, "remote", "get-url", "origin"),
         head=(commit if commit != "(initial)" else None) if detached else name,
         detached=detached,
-        upstream=told.get("branch.upstream", ""),
         ahead=int(ahead) if ahead else None,
         dirty=sum(not line.startswith("# ") for line in lines),
     )
