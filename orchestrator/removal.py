@@ -80,7 +80,7 @@ def _use(runtime: Runtime, arn: str, used: set[str]) -> str:
     age = abs(runtime.now() - created_seconds(newest)) if newest else None
     if age is not None and age < NEVER_STARTED_SECONDS:
         # Its task may be about to start, and ECS would refuse that.
-        return "an execution that began less than five minutes ago uses it"
+        return "it was used less than five minutes ago"
     return ""
 
 

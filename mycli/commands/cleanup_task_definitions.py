@@ -146,13 +146,20 @@ def _remove(client: Client, arns: Sequence[str]) -> tuple[list[str], list[KeptTa
                 answer = client.remove_task_definitions(batch)
                 removed += answer.removed
                 kept += answer.kept
+                for arn in answer.removed:
+                    output.step(f"Removed {_short(arn)}")
                 for item in answer.kept:
-                    output.warn(f"{item.arn.rpartition('/')[2]} stays: {item.reason}")
+                    output.warn(f"{_short(item.arn)} stays: {item.reason}")
                 output.step(f"Removed {len(removed)} of {len(arns)}")
         except MycliError:
             output.warn(f"Removed {len(removed)} of {len(arns)}: the same command goes on")
             raise
     return removed, kept
+
+
+def _short(arn: str) -> str:
+    """Its family and revision."""
+    return arn.rpartition("/")[2]
 
 
 def _tell(chosen: int, removed: int, left: int, *, dry_run: bool) -> None:
@@ -164,4 +171,5 @@ def _tell(chosen: int, removed: int, left: int, *, dry_run: bool) -> None:
         number = counted(chosen, "task definition")
         output.done(f"Would remove {number}, unless in use by then; {left} would be left")
     else:
-        output.done(f"Removed {counted(removed, 'task definition')}; {left} left")
+        of = "" if removed == chosen else f" of {chosen}, the others stay"
+        output.done(f"Removed {counted(removed, 'task definition')}{of}; {left} left")

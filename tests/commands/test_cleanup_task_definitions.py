@@ -125,7 +125,11 @@ def test_it_asks_before_it_removes(
     ran = mycli("cleanup-task-definitions")
     assert ran.code == 0, ran
     assert [*left] == [TEMPLATE["arn"]]
-    assert "→ Removed 10 of 23\n→ Removed 20 of 23\n→ Removed 23 of 23\n" in ran.err
+    said = ran.err.partition("[y/N]: ")[2].splitlines()
+    told = [line.removeprefix("→ Removed ") for line in said]
+    names = [f"mycli-task-old:{number}" for number in range(1, 24)]
+    steps = [*names[:10], "10 of 23", *names[10:20], "20 of 23", *names[20:], "23 of 23"]
+    assert told[:-1] == steps
     assert ran.err.endswith("✓ Removed 23 task definitions; 1 left\n")
     sizes = [len(asked["arns"]) for asked in configured.asked("remove_task_definitions")]
     assert sizes == [10, 10, 3]
@@ -138,7 +142,8 @@ def test_what_the_function_keeps_is_told(configured: FakeEndpoint, mycli: Mycli)
     ran = mycli("cleanup-task-definitions", "--force", "--older-than=12h")
     assert ran.code == 0
     assert "! mycli-task-old:1 stays: a task uses it\n" in ran.err
-    assert ran.err.endswith("✓ Removed 1 task definition; 2 left\n")
+    assert "→ Removed mycli-task-old:2\n" in ran.err
+    assert ran.err.endswith("✓ Removed 1 task definition of 2, the others stay; 2 left\n")
     document = json.loads(mycli("cleanup-task-definitions", "--force", "--json").out)
     assert (document["removed"], document["kept"]) == ([OLD[1]["arn"]], [used])
 
