@@ -34,11 +34,17 @@ class Builder:
         return "docker buildx" if self.with_buildx else self.command
 
 
-def find_builder() -> Builder:
-    """The one that MYCLI_BUILDER names, else Docker, else Podman. Raises BuildError."""
+def wanted_builder() -> str:
+    """What MYCLI_BUILDER says; empty where it says nothing. Raises UsageError."""
     wanted = os.environ.get("MYCLI_BUILDER", "")
     if wanted and wanted not in _COMMANDS:
         raise UsageError(f"MYCLI_BUILDER is {wanted!r}", "it must be docker or podman")
+    return wanted
+
+
+def find_builder() -> Builder:
+    """The one that MYCLI_BUILDER names, else Docker, else Podman. Raises BuildError."""
+    wanted = wanted_builder()
     why: list[str] = []
     for command in (wanted,) if wanted else _COMMANDS:
         if shutil.which(command) is None:
@@ -50,6 +56,12 @@ def find_builder() -> Builder:
             is_podman = "podman" in (_answers(command, "--version") or "").lower()
             with_buildx = not is_podman and _answers(command, "buildx", "version") is not None
             return Builder(command, is_podman, with_buildx)
+    if wanted:
+        raise BuildError(
+            f"MYCLI_BUILDER says {wanted}, and {why[0]}",
+            "start or install it, or unset MYCLI_BUILDER: then Docker or Podman is taken, "
+            "whichever answers",
+        )
     raise BuildError(
         f"nothing here can build an image: {', '.join(why)}",
         "install or start Docker or Podman; or run in an image that is there: IMAGE_TAG=TAG for "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,7 +77,9 @@ def provide(client: Client, service: Service, arch: str, *, beside_clone: bool) 
     """
     if tag := os.environ.get("IMAGE_TAG", ""):
         return _prebuilt(client, service, tag, arch)
-    return build_and_push(client, look(service, arch, beside_clone=beside_clone))
+    inputs = read_inputs(service, arch)
+    tell(inputs, beside_clone=beside_clone)
+    return build_and_push(client, inputs)
 
 
 def _prebuilt(client: Client, service: Service, tag: str, arch: str) -> Image:
@@ -94,9 +97,9 @@ def _prebuilt(client: Client, service: Service, tag: str, arch: str) -> Image:
     return Image(service=service, tag=tag, arch=arch, state="prebuilt", address=found.image)
 
 
-def look(service: Service, arch: str, *, beside_clone: bool = False) -> Inputs:
-    """What goes into the image; says what a reader of its tag may not expect."""
-    inputs = read_inputs(service, arch)
+def tell(inputs: Inputs, *, beside_clone: bool = False) -> None:
+    """Say what a reader of the tag may not expect of what goes in."""
+    service = inputs.service
     if inputs.dirty and beside_clone:
         output.step(f"{service.name}: not committed, and in the image: {_names(inputs.dirty)}")
     elif inputs.dirty:
@@ -108,7 +111,6 @@ def look(service: Service, arch: str, *, beside_clone: bool = False) -> Inputs:
         output.warn(
             f"{service.name}: not tracked by git, so not in the image: {_names(inputs.untracked)}"
         )
-    return inputs
 
 
 def build_here(inputs: Inputs) -> Image:
@@ -121,7 +123,8 @@ def build_here(inputs: Inputs) -> Image:
     output.step(
         f"Building {service.name}:{tag} from {dockerfile} for {inputs.platform} ({builder})"
     )
-    with ending_cleanly(), staged(inputs) as folder:
+    interrupted = f"interrupted: {service.name} was not built; run it again"
+    with _last_words(interrupted), ending_cleanly(), staged(inputs) as folder:
         code = build(builder, folder, image=name, platform=inputs.platform, args=service.args)
     if code:
         raise BuildError(
@@ -141,7 +144,9 @@ def build_and_push(client: Client, inputs: Inputs) -> Image:
     address = f"{leave.repository_uri}:{inputs.tag}"
     builder = find_builder()
     output.step(f"Pushing {address}")
-    with ending_cleanly(), registry.login(leave, for_podman=builder.is_podman) as login:
+    interrupted = f"interrupted: the push of {service.name} may not be complete; run it again"
+    logged_in = registry.login(leave, for_podman=builder.is_podman)
+    with _last_words(interrupted), ending_cleanly(), logged_in as login:
         in_clear = registry.is_in_clear(leave)
         code = push(builder, built.address, address, login, in_clear=in_clear)
     if code:
@@ -178,7 +183,10 @@ def skipped(client: Client | None, inputs: Inputs) -> Image:
     return _image(inputs, "skipped", found.address if found else "")
 
 
-def failed(service: Service, arch: str) -> Image:
+def failed(service: Service, arch: str, inputs: Inputs | None) -> Image:
+    """inputs: where it was known what would go in."""
+    if inputs:
+        return _image(inputs, "failed", "")
     return Image(service=service, tag="", arch=arch, state="failed")
 
 
@@ -199,6 +207,16 @@ def _image(inputs: Inputs, state: State, address: str) -> Image:
         address=address,
         dirty=bool(inputs.dirty),
     )
+
+
+@contextlib.contextmanager
+def _last_words(interrupted: str) -> Generator[None]:
+    """Say it where we are: after all that the builder has said to that."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        output.failed(interrupted)
+        raise
 
 
 def _names(paths: Sequence[str]) -> str:

@@ -98,15 +98,14 @@ def read_inputs(service: Service, arch: str) -> Inputs:
     )
 
 
-def changed_since(service: Service, ref: str) -> bool:
-    """Whether the image may differ from the one of the commit where `ref` and HEAD parted.
+def changed_since(service: Service, commit: str) -> bool:
+    """Whether the image may differ from the one of this commit.
 
     Looked at are its files and the project file that describes it. Raises UsageError.
     """
     places = find_places(service)
     described = service.folder.resolve() / FILE_NAME
-    fork = places.repository.fork_point(ref)
-    return bool(places.repository.changed([*places.all, described], fork))
+    return bool(places.repository.changed([*places.all, described], commit))
 
 
 def _read_all(places: Places, tracked: Iterable[Tracked]) -> Iterator[tuple[Path, Entry | None]]:

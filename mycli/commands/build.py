@@ -15,6 +15,7 @@ from mycli.errors import MycliError, UsageError
 
 if TYPE_CHECKING:
     from mycli.building.images import Image
+    from mycli.building.inputs import Inputs
     from mycli.building.services import Service
     from mycli.client import Client
 
@@ -55,13 +56,15 @@ def build(
     IMAGE_TAG="$GITHUB_SHA" mycli exec --service api "./migrate"
 
     On stdout is one line a service: its name, the tag, what was done (built, pushed, unchanged,
-    skipped, failed), and the image. The exit code is 125 where one has failed; the others are
-    done all the same.
+    skipped, failed), and the image. The exit code is 125 where one has failed (2 where what is
+    asked for cannot be); the others are done all the same.
     """
     if tag and not push:
         raise UsageError("--tag goes with --push", "it is a name in the stack's registry")
     from mycli import project, project_file
-    from mycli.building import images
+    from mycli.building import builder, images
+    from mycli.building.inputs import read_inputs
+    from mycli.building.tracked import Repository
 
     file = project_file.find_file(Path.cwd())
     settings = project_file.read_file(file) if file else {}
@@ -69,43 +72,49 @@ def build(
     chosen = project.chosen(list(dict.fromkeys(services or known)), known, file)
     platform = arch or os.environ.get("MYCLI_ARCH") or settings.get("arch") or images.DEFAULT_ARCH
     images.check(platform, tag)
+    # What is wrong for all of them is told once.
+    builder.wanted_builder()
+    repository = Repository.around(chosen[0].folder)
+    fork = repository.fork_point(changed_since) if changed_since else None
     if os.environ.get("IMAGE_TAG"):
         output.warn("IMAGE_TAG is for `mycli exec`; the tag for what is built here is --tag")
     results: list[dict[str, Any]] = []
+    codes: set[int] = set()
     with connect(profile) if push else contextlib.nullcontext() as client:
         for service in chosen:
+            inputs = None
             try:
-                image = _do(client, service, platform, tag, changed_since)
+                inputs = read_inputs(service, platform)
+                image = _do(client, inputs, tag, fork)
             except MycliError as error:
                 output.error(error.message, error.hint)
-                image = images.failed(service, platform)
+                image = images.failed(service, platform, inputs)
                 results.append({**image.to_json(), "error": error.message, "hint": error.hint})
+                codes.add(error.exit_code)
             else:
                 results.append(image.to_json())
             if not as_json:
                 _print(image, max(len(service.name) for service in chosen))
     if as_json:
         output.json_document({"services": results})
-    if any("error" in result for result in results):
-        raise typer.Exit(MycliError.exit_code)
+    if codes:
+        raise typer.Exit(max(codes))  # what has failed goes before what cannot be
 
 
-def _do(
-    client: Client | None, service: Service, arch: str, tag: str | None, since: str | None
-) -> Image:
+def _do(client: Client | None, inputs: Inputs, tag: str | None, fork: str | None) -> Image:
     """One service: built, pushed, named, or whatever of it is needed."""
     from mycli.building import images
-    from mycli.building.inputs import changed_since, read_inputs
+    from mycli.building.inputs import changed_since
 
-    if since and not changed_since(service, since):
-        image = images.skipped(client if tag else None, read_inputs(service, arch))
+    service = inputs.service
+    image = None
+    if fork and not changed_since(service, fork):
+        image = images.skipped(client if tag else None, inputs)
         if tag and not image.address:
-            output.warn(
-                f"{service.name} is as it was at {since}, but the registry does not have it, so "
-                f"{tag} was not given to it: without --changed-since it is built"
-            )
-    else:
-        inputs = images.look(service, arch)
+            output.step(f"{service.name} has not changed, but the registry does not have it")
+            image = None
+    if image is None:
+        images.tell(inputs)
         image = images.build_and_push(client, inputs) if client else images.build_here(inputs)
     if client and tag and image.address:
         return images.add_name(client, image, tag)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from mycli import UsageError
 from mycli.building.inputs import Entry, Inputs, changed_since
 from mycli.building.services import Service
+from mycli.building.tracked import Repository
 from tests.git_project import Project, new_project
 from tests.soak import sizes
 
@@ -434,6 +435,11 @@ def test_every_change_of_what_goes_in_is_another_tag(
 # --- What changed since --------------------------------------------------------------------------
 
 
+def changed(service: Service, ref: str) -> bool:
+    """Whether it is another image than where `ref` forked off."""
+    return changed_since(service, Repository.around(service.folder).fork_point(ref))
+
+
 def test_changed_since_a_commit(project: Project) -> None:
     service = project.service(paths=("api",))
     project.write("api/a")
@@ -442,21 +448,21 @@ def test_changed_since_a_commit(project: Project) -> None:
     project.commit()
     project.git("tag", "before")
     project.git("checkout", "--quiet", "-b", "mine")
-    assert not changed_since(service, "before")
+    assert not changed(service, "before")
     project.write("web/a", "changed")
     project.commit()
-    assert not changed_since(service, "before")
+    assert not changed(service, "before")
     for path in ("api/a", "Dockerfile", ".mycli.yaml"):
         project.write(path, "changed")
-        assert changed_since(service, "before"), path
+        assert changed(service, "before"), path
         project.git("checkout", path)
-        assert not changed_since(service, "before")
+        assert not changed(service, "before")
     project.write("api/untracked")
-    assert not changed_since(service, "before")
+    assert not changed(service, "before")
     project.git("rm", "--quiet", "api/a")
-    assert changed_since(service, "before")
+    assert changed(service, "before")
     project.commit()
-    assert changed_since(service, "before")
+    assert changed(service, "before")
 
 
 def test_a_file_that_was_moved_away_is_a_change(project: Project) -> None:
@@ -464,10 +470,10 @@ def test_a_file_that_was_moved_away_is_a_change(project: Project) -> None:
     project.commit()
     (project.folder / "web").mkdir()
     project.git("mv", "api/a", "web/a")
-    assert changed_since(project.service(paths=("api",)), "HEAD")
+    assert changed(project.service(paths=("api",)), "HEAD")
     project.write("api/b")
     project.commit()
-    assert changed_since(project.service(paths=("api",)), "HEAD~1")
+    assert changed(project.service(paths=("api",)), "HEAD~1")
 
 
 def test_what_changed_on_the_other_side_is_no_change(project: Project) -> None:
@@ -476,11 +482,11 @@ def test_what_changed_on_the_other_side_is_no_change(project: Project) -> None:
     project.write("main.py", "changed on main")
     project.commit()
     project.git("checkout", "--quiet", "mine")
-    assert not changed_since(project.service(), "main")
+    assert not changed(project.service(), "main")
 
 
 @pytest.mark.parametrize("ref", ["nonsense", "--all", "--since=now", "-x", "", "HEAD~5", "0" * 40])
 def test_a_commit_that_git_does_not_know(ref: str, project: Project) -> None:
     with pytest.raises(UsageError, match="git knows no commit") as caught:
-        changed_since(project.service(), ref)
+        changed(project.service(), ref)
     assert "fetch-depth" in caught.value.hint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -187,16 +188,52 @@ def test_changed_since(here: Here, mycli: Mycli) -> None:
     assert here.registry.manifests["web:v1"] == here.registry.manifests[f"web:{tag}"]
     here.forget()
     del here.images[f"web:{tag}"]
-    ran = mycli("build", "--push", "--changed-since", "before", "--tag", "v2", "web")
-    assert ran.code == 0
+    ran = mycli("build", "--push", "--changed-since", "before", "web")
     assert lines(ran.out) == [["web", tag, "skipped", "-"]]
-    assert (
-        "! web is as it was at before, but the registry does not have it, so v2 was not" in ran.err
-    )
     ran = mycli("build", "--changed-since", "before")
     assert [line[2] for line in lines(ran.out)] == ["built", "skipped"]
-    ran = mycli("build", "--changed-since", "nonsense", "web")
-    assert (ran.code, "git knows no commit 'nonsense'" in ran.err) == (125, True)
+
+
+def test_a_tag_is_given_to_what_has_not_changed_and_was_never_pushed(
+    here: Here, mycli: Mycli
+) -> None:
+    ran = mycli("build", "--push", "--changed-since", "HEAD", "--tag", "v1", "web")
+    assert ran.code == 0, ran
+    assert "→ web has not changed, but the registry does not have it\n" in ran.err
+    assert [line[2:] for line in lines(ran.out)] == [
+        ["pushed", f"{here.registry.host}/mycli/web:v1"]
+    ]
+    manifests = here.registry.manifests
+    assert manifests["web:v1"] == manifests[f"web:{here.tag('web')}"]
+
+
+def test_what_is_wrong_for_all_is_told_once_before_anything(
+    here: Here, mycli: Mycli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = mycli("build", "--changed-since", "nonsense")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.count("git knows no commit 'nonsense'") == 1
+    monkeypatch.setenv("MYCLI_BUILDER", "kaniko")
+    ran = mycli("build")
+    assert (ran.code, ran.out, ran.err.count("MYCLI_BUILDER is 'kaniko'")) == (2, "", 1)
+    monkeypatch.delenv("MYCLI_BUILDER")
+    shutil.rmtree(here.project.folder / ".git")
+    ran = mycli("build", "--push")
+    assert (ran.code, ran.out, ran.err.count("is in no work tree of git")) == (2, "", 1)
+    assert not here.tools.log.exists()
+
+
+def test_what_cannot_be_in_one_service_is_a_failure_only_beside_one(
+    here: Here, mycli: Mycli
+) -> None:
+    here.project.git("rm", "--quiet", "web/Dockerfile")
+    here.project.commit()
+    ran = mycli("build")
+    assert ran.code == 2
+    assert [line[2] for line in lines(ran.out)] == ["built", "failed"]
+    assert "✗ web: there is no web/Dockerfile\n" in ran.err
+    here.builder(build="exit 3")
+    assert mycli("build").code == 125
 
 
 def test_one_that_fails_does_not_hide_the_others(here: Here, mycli: Mycli) -> None:
@@ -209,6 +246,7 @@ def test_one_that_fails_does_not_hide_the_others(here: Here, mycli: Mycli) -> No
     ran = mycli("build", "--push", "--json")
     failed, other = json.loads(ran.out)["services"]
     assert (ran.code, failed["state"], failed["image"]) == (125, "failed", None)
+    assert (failed["tag"], failed["dirty"]) == (here.tag("api"), False)
     assert "exit code 3" in failed["error"]
     assert other["state"] == "unchanged"
 
@@ -217,7 +255,7 @@ def test_a_push_that_fails(here: Here, mycli: Mycli, temporary: Path) -> None:
     here.endpoint.has_registry(here.registry.host)  # what is refused never gets there
     here.builder(push="exit 125")
     ran = mycli("build", "--push", "web")
-    assert (ran.code, lines(ran.out)) == (125, [["web", "-", "failed", "-"]])
+    assert (ran.code, lines(ran.out)) == (125, [["web", here.tag("web"), "failed", "-"]])
     assert "✗ web: the push failed (podman: exit code 125)\n" in ran.err
     assert list(temporary.iterdir()) == []
 
@@ -430,7 +468,8 @@ def test_an_interruption_leaves_nothing(
     stage: str, number: signal.Signals, here: Here, temporary: Path, tmp_path: Path
 ) -> None:
     up = tmp_path / "up"
-    here.builder(**{stage: f"touch {up}; while :; do sleep 0.05; done"})
+    ends = "trap 'echo its own; exit 1' TERM"
+    here.builder(**{stage: f"{ends}; touch {up}; while :; do sleep 0.05; done"})
     process = subprocess.Popen(
         [MYCLI, "exec", "--service", "web", "true"],
         stdout=subprocess.PIPE,
@@ -448,5 +487,7 @@ def test_an_interruption_leaves_nothing(
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (128 + number, "")
     assert "Traceback" not in err
+    last = {"build": "web was not built", "push": "the push of web may not be complete"}[stage]
+    assert err.endswith(f"its own\n✗ interrupted: {last}; run it again\n")
     assert list(temporary.iterdir()) == []
     assert here.endpoint.asked("exec") == []
