@@ -127,8 +127,9 @@ class Endpoint:
     def _pause(self, error: MycliError, tries: int) -> float | None:
         """How long to wait before the next try, in seconds; None where it would be no use."""
         if isinstance(error, ApiError) and error.retry_after_seconds is not None:
-            # A crowd that was turned away together must not come back together.
-            return error.retry_after_seconds + _draw.uniform(0, 0.5 * (tries + 1))
+            # A crowd that was turned away together must not come back together; nor so late that
+            # what AWS would take of it goes unused.
+            return error.retry_after_seconds + _draw.uniform(0, 1 + 0.1 * tries)
         if isinstance(error, EndpointError) and error.may_pass:
             return min(0.5 * 2**tries, 8) * _draw.uniform(0.7, 1)
         return None

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  #
 
 from orchestrator.wire import WireError
 
-RETRY_SECONDS = 2
+RETRY_SECONDS = 1
 # What a call to AWS raises: an answer that is an error, or no answer.
 AWS_ERRORS = (ClientError, HTTPClientError, ConnectionError)
 _THROTTLING = frozenset(
