@@ -48,17 +48,27 @@ def find_places(service: Service) -> Places:
     paths = [_place(service, repository, folder, "paths", path) for path in service.paths]
     for path, written in zip(paths, service.paths, strict=True):
         if not path.is_relative_to(context):
-            raise UsageError(
-                f"{service.name}: {written} is outside of the context, {service.context}: the "
-                "build could not see it",
-                "give a context that holds both, such as `context: .`, and the Dockerfile from it",
-            )
+            raise _outside(service, context, written)
     return Places(
         service=service,
         repository=repository,
         context=context,
         dockerfile=dockerfile,
         paths=paths or [context],
+    )
+
+
+def _outside(service: Service, context: Path, path: str) -> UsageError:
+    meant = os.path.normpath(context / path)
+    if os.path.lexists(meant) and Path(meant).is_relative_to(context):
+        written = os.path.relpath(meant, service.folder.resolve())
+        hint = f"paths count from the folder of .mycli.yaml: did you mean {written}?"
+    else:
+        hint = "give a context that holds both, such as `context: .`, and the Dockerfile from it"
+    return UsageError(
+        f"{service.name}: {path} is outside of the context, {service.context}: the build could "
+        "not see it",
+        hint,
     )
 
 

@@ -27,10 +27,10 @@ _TEMPLATE = """\
 # Or an image of this project's own, built from what git tracks and pushed where it is new; see
 # `mycli build --help`. Several go under `services`, each as it stands here, by its name.
 # build:
-#   context: .
-#   dockerfile: Dockerfile
+#   context: .               # a folder, from the one of this file
+#   dockerfile: Dockerfile   # from the context
 #   name: my-tool
-#   paths: [src, requirements.txt]
+#   paths: [src, requirements.txt]   # what of the context goes in, from the folder of this file
 #   args: {{PYTHON: "3.13"}}
 
 # Environment variables for the command; values are text, so quote numbers.

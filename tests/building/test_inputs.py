@@ -256,6 +256,8 @@ def test_places_that_cannot_be(project: Project, tmp_path: Path) -> None:
     error = refused(project, context="a", paths=("a", "b"))
     assert error.message.startswith("api: b is outside of the context, a")
     assert "context: ." in error.hint
+    hint = "paths count from the folder of .mycli.yaml: did you mean a/Dockerfile?"
+    assert refused(project, context="a", paths=("Dockerfile",)).hint == hint
     assert "git tracks nothing at c" in refused(project, paths=("a", "c")).message
 
 
