@@ -43,7 +43,7 @@ def find(stack_name: str) -> Ledger:
     names = account.stack_names(at)
     if stack_name not in names:
         account.sweep()
-        there = f"there is: {', '.join(names)}" if names else "it has none"
+        there = f"there is: {', '.join(names)}" if names else "`mycli init --local` makes one"
         raise StackError(f"the account on this machine has no stack {stack_name}", there)
     return Ledger.read(_path(stack_name))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mycli import config
-from mycli.errors import UsageError
+from mycli.errors import AwsCredentialsError, UsageError
 
 if TYPE_CHECKING:
     from mycli.stack.automation import Stack
@@ -16,17 +16,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Where:
-    """region and state are for a stack in AWS; None for their defaults."""
+    """region and state are for a stack in AWS; None for their defaults. known: it is known where
+    the stack is; else it is taken to be in AWS.
+    """
 
     stack_name: str
     local: bool
     region: str | None = None
     state: str | None = None
+    known: bool = True
 
     def stack(self) -> Stack:
-        """The stack in AWS."""
+        """The stack in AWS. Raises AwsCredentialsError where nobody knows it and AWS has no say."""
         from mycli.stack.automation import Stack
+        from mycli.stack.aws import Aws
 
+        if not self.known and not Aws(self.region).has_credentials():
+            raise AwsCredentialsError(
+                f"there is no stack {self.stack_name} on this machine, and there are no AWS "
+                "credentials to look for it in AWS",
+                _here() or "`mycli init --local` makes one here; for AWS, set AWS_PROFILE",
+            )
         return Stack(self.stack_name, region=self.region, state=self.state)
 
     def pulls_images(self) -> bool:
@@ -104,11 +114,23 @@ def find(stack_name: str, *, local: bool, region: str | None, state: str | None)
         local=False,
         region=region or saved_region,
         state=state or (saved.state or None if saved else None),
+        known=bool(saved or region or state),
     )
 
 
 def _is_here(stack_name: str) -> bool:
+    return stack_name in _names_here()
+
+
+def _here() -> str:
+    names = _names_here()
+    if not names:
+        return ""
+    return f"on this machine there is: {', '.join(names)}; for AWS, set AWS_PROFILE"
+
+
+def _names_here() -> list[str]:
     from mycli.local import account
     from mycli.local.place import place
 
-    return stack_name in account.stack_names(place())
+    return account.stack_names(place())

@@ -31,6 +31,11 @@ class Aws:
         """A service's name -> its client."""
         return functools.cache(functools.partial(self._session.client, region_name=self.region))
 
+    @explained()
+    def has_credentials(self) -> bool:
+        """Whether there are any; AWS is not asked whether it takes them."""
+        return self._session.get_credentials() is not None
+
     def caller(self) -> Caller:
         """Raises AwsCredentialsError where AWS takes no credentials, StackError for a region that
         does not exist.

@@ -26,7 +26,22 @@ def stack(mycli: Mycli) -> None:
 def test_there_must_be_such_a_stack(mycli: Mycli) -> None:
     ran = mycli("destroy", "--local", "--force")
     assert ran.code == 125
-    assert "has no stack mycli" in ran.err
+    assert "has no stack mycli\n  `mycli init --local` makes one\n" in ran.err
+
+
+def test_one_that_nobody_knows_may_be_in_aws(mycli: Mycli, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for words in (["destroy", "--force"], ["credentials", "list"]):
+        ran = mycli(*words)
+        assert ran.code == 125, ran
+        assert "there is no stack mycli on this machine, and there are no AWS cred" in ran.err
+        assert "`mycli init --local` makes one here; for AWS, set AWS_PROFILE" in ran.err
+    assert mycli("init", "--local", "--force", "--runtime", "process").code == 0
+    ran = mycli("destroy", "--force", "--stack-name", "other")
+    assert ran.code == 125, ran
+    assert "on this machine there is: mycli; for AWS, set AWS_PROFILE" in ran.err
 
 
 @pytest.mark.usefixtures("stack")
