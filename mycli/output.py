@@ -1,6 +1,6 @@
 """Everything that mycli prints. stdout is the result, stderr is the story.
 
-`NO_COLOR` and a pipe mean plain text. rich is imported only where a table or colour is drawn.
+`NO_COLOR` and a pipe mean plain text. rich is imported only where a table is drawn.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from mycli.columns import Cut
 
 _STYLES = {"step": "36", "done": "32", "warning": "33", "error": "31"}
 _LINE_BREAK = "\n"
@@ -126,27 +129,28 @@ def fields(rows: Mapping[str, object], *, indent: int = 0, beside: bool = False)
             (story if beside else result)(line)
 
 
-def table(columns: Mapping[str, bool], rows: Sequence[Sequence[str]]) -> None:
-    """A table on stdout, a row a line; in a pipe, tab-separated lines.
+def table(
+    columns: Mapping[str, Cut], rows: Sequence[Sequence[str]], spare: Sequence[str] = ()
+) -> None:
+    """A table on stdout. In a pipe it has tab-separated lines, and nothing is cut.
 
-    columns: the headings, and whether the column is cut where the terminal is too narrow for all.
+    columns: the headings, and where their cells are cut if the terminal is too narrow for all.
+    spare: what is left out, in this order, where the others would have too little room.
     """
     plain = [[escaped(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in (columns, *plain):
             result("\t".join(row))
         return
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Column, Table
-    from rich.text import Text
+    import shutil
 
-    # rich narrows the columns that may wrap, and their cells, which may not, end in "…".
-    headings = (Column(name, no_wrap=not cut) for name, cut in columns.items())
-    drawn = Table(*headings, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for row in plain:
-        drawn.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
-    Console(markup=False, emoji=False, highlight=False).print(drawn)
+    from mycli.columns import fit
+
+    (headings, *lines), left_out = fit(columns, plain, shutil.get_terminal_size().columns, spare)
+    head = headings if os.environ.get("NO_COLOR") else f"\x1b[1m{headings}\x1b[0m"
+    result("\n".join([head, *lines]))
+    if left_out:
+        story(f"No room for {', '.join(left_out)}: a wider terminal, a pipe or --json has all.")
 
 
 def _tell(sign: str, style: str, text: str) -> None:

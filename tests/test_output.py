@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mycli import output
+from mycli.columns import Cut
 
 # A title, a cleared screen, C1 controls, and text that runs from right to left.
 EVIL = "a\x1b]0;owned\x07\x1b[2J\x9b31m\x00\r\u202eb"
@@ -68,7 +69,7 @@ def test_colour_is_for_a_terminal_that_wants_it(monkeypatch: pytest.MonkeyPatch)
 def test_what_others_wrote_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     shown = "a\\x1b]0;owned\\x07\\x1b[2J\\x9b31m\\x00\\r\\u202eb"
     output.fields({"Reason": EVIL})
-    output.table({"COMMAND": True}, [[EVIL]])
+    output.table({"COMMAND": "end"}, [[EVIL]])
     output.error(EVIL, EVIL)
     output.warn(EVIL)
     printed = capsys.readouterr()
@@ -78,7 +79,7 @@ def test_what_others_wrote_cannot_steer_the_terminal(capsys: pytest.CaptureFixtu
 
 def test_nor_in_a_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [["[bold]7[/bold]", ":smile:", EVIL, "ü 東京"]]
-    columns = dict.fromkeys("ABCD", True)
+    columns: dict[str, Cut] = dict.fromkeys("ABCD", "end")
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
@@ -94,16 +95,17 @@ def test_nor_in_a_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_narrow_terminal_cuts_only_what_may_be_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"COLUMNS": "40", "NO_COLOR": "1", "TERM": "xterm"}.items():
         monkeypatch.setenv(name, value)
-    columns, row = {"ID": False, "COMMAND": True}, ["6b0173260e02", "a long command " * 9]
+    columns: dict[str, Cut] = {"ID": "never", "COMMAND": "end"}
+    row = ["6b0173260e02", "a long command " * 9]
     printed = on_a_terminal(monkeypatch, "stdout", lambda: output.table(columns, [row]))
     [line] = [line for line in printed.splitlines() if "6b0" in line]
-    assert line.startswith(" 6b0173260e02 ")
+    assert line.startswith("6b0173260e02 ")
     assert line.rstrip().endswith("…")
     assert len(line) <= 40
 
 
 def test_a_table_in_a_pipe_is_tab_separated(capsys: pytest.CaptureFixture[str]) -> None:
-    output.table({"A": False, "B": True}, [["1", "two words"], ["3", "a\tb\nc"]])
+    output.table({"A": "never", "B": "start"}, [["1", "two words"], ["3", "a\tb\nc"]])
     assert capsys.readouterr().out == "A\tB\n1\ttwo words\n3\ta\\tb\\nc\n"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +16,7 @@ from mycli.errors import MycliError, UsageError
 
 if TYPE_CHECKING:
     from mycli.client import Client
+    from mycli.columns import Cut
     from orchestrator.wire import KeptTaskDefinition, TaskDefinition
 
 
@@ -51,7 +52,7 @@ def cleanup_task_definitions(
         found = [*counting(client.task_definitions(include_inactive=True))]
         chosen = choose(found, before, keep)
         if chosen and not as_json:
-            output.table(_COLUMNS, [_row(item) for item in chosen])
+            output.table(_COLUMNS, [_row(item) for item in chosen], _SPARE)
         removed: list[str] = []
         kept: list[KeptTaskDefinition] = []
         if chosen and not dry_run:
@@ -110,14 +111,15 @@ def choose(
     return chosen
 
 
-_COLUMNS = {
-    "FAMILY": True,
-    "REV": False,
-    "IMAGE": True,
-    "STATUS": False,
-    "REGISTERED": False,
-    "LAST USED": False,
+_COLUMNS: Mapping[str, Cut] = {
+    "FAMILY": "start",
+    "REV": "never",
+    "IMAGE": "start",
+    "STATUS": "never",
+    "REGISTERED": "never",
+    "LAST USED": "never",
 }
+_SPARE = ("STATUS", "REGISTERED")
 
 
 def _row(item: TaskDefinition) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from mycli.commands import Json, Profile, connect, duration
 from mycli.errors import UsageError
 
 if TYPE_CHECKING:
+    from mycli.columns import Cut
     from orchestrator.wire import StatusResponse
 
 
@@ -32,6 +34,8 @@ def list_(
 ) -> None:
     """List executions, the newest first.
 
+    EXIT is none where the command never came to an exit code: `mycli status` says why.
+
     \b
     mycli list --since 2h
     mycli list --status RUNNING --repo https://github.com/user/infra
@@ -50,24 +54,22 @@ def list_(
     if not found:
         output.story("No executions.")
         return
-    output.table(
-        _COLUMNS,
-        [_row(item) for item in found],
-    )
+    output.table(_COLUMNS, [_row(item) for item in found], _SPARE)
     if len(found) == limit and not everything:
         output.story(f"The newest {limit}; --limit or --all shows more.")
 
 
-# Whether the column is cut where there is no room: never what a next command would need.
-_COLUMNS = {
-    "EXECUTION": False,
-    "STATUS": False,
-    "EXIT": False,
-    "CREATED": False,
-    "IMAGE": True,
-    "REPOSITORY": True,
-    "COMMAND": True,
+# What a next command would need is never cut.
+_COLUMNS: Mapping[str, Cut] = {
+    "EXECUTION": "never",
+    "STATUS": "never",
+    "EXIT": "never",
+    "CREATED": "never",
+    "IMAGE": "start",
+    "REPOSITORY": "start",
+    "COMMAND": "end",
 }
+_SPARE = ("REPOSITORY", "IMAGE", "CREATED")
 
 
 def since_time(text: str, now: datetime) -> str:
@@ -84,13 +86,13 @@ def since_time(text: str, now: datetime) -> str:
 
 
 def _row(item: StatusResponse) -> tuple[str, ...]:
-    lost = "?" if item.finished else ""
+    never = "none" if item.finished else ""
     return (
         item.execution_id,
         item.status,
-        lost if item.exit_code is None else str(item.exit_code),
+        never if item.exit_code is None else str(item.exit_code),
         item.created_at,
         item.image,
-        output.cut(item.repo or "", 50),
-        output.cut(item.command, 60),
+        item.repo or "",
+        item.command,
     )

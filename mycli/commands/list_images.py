@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mycli import output
 from mycli.commands import Json, Profile, connect, counting, day
 
 if TYPE_CHECKING:
+    from mycli.columns import Cut
     from orchestrator.wire import NamedImage, TaskDefinition
 
 
 def list_images(profile: Profile = None, as_json: Json = False) -> None:
     """List the images that have a name or were used.
 
-    Those with a name come first. What was used is seen by its task definitions; last use and runs
-    are those of the 90 days that records are kept.
+    Those with a name come first. What was used is seen by its task definitions. Last use and runs
+    are those of the image, by whatever name, in the 90 days that records are kept.
 
     \b
     mycli list-images
@@ -29,21 +30,22 @@ def list_images(profile: Profile = None, as_json: Json = False) -> None:
     if as_json:
         output.json_document({"images": images})
     elif images:
-        output.table(_COLUMNS, [_row(item) for item in images])
+        output.table(_COLUMNS, [_row(item) for item in images], _SPARE)
     else:
         output.story("No images.")
 
 
-_COLUMNS = {
-    "NAME": False,
-    "IMAGE": True,
-    "CPU": False,
-    "MEMORY": False,
-    "ARCH": False,
-    "REVISIONS": False,
-    "LAST USED": False,
-    "RUNS": False,
+_COLUMNS: Mapping[str, Cut] = {
+    "NAME": "never",
+    "IMAGE": "start",
+    "CPU": "never",
+    "MEMORY": "never",
+    "ARCH": "never",
+    "REVISIONS": "never",
+    "LAST USED": "never",
+    "RUNS": "never",
 }
+_SPARE = ("REVISIONS", "ARCH", "MEMORY", "CPU")
 
 
 def merge(
@@ -67,8 +69,10 @@ def merge(
 
 def _usage(definitions: Iterable[TaskDefinition]) -> dict[str, Any]:
     found = [*definitions]
+    default = any(item.template for item in found)
+    found = [item for item in found if not item.template]  # no task runs with the template itself
     return {
-        "default": any(item.template for item in found),
+        "default": default,
         "families": sorted({item.family for item in found}),
         "revisions": len(found),
         "last_used_at": max((item.last_used_at or "" for item in found), default="") or None,

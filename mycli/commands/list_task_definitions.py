@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ from mycli import output
 from mycli.commands import Json, Profile, connect, counting, day
 
 if TYPE_CHECKING:
+    from mycli.columns import Cut
     from orchestrator.wire import TaskDefinition
 
 
@@ -40,20 +42,21 @@ def list_task_definitions(
     if as_json:
         output.json_document({"task_definitions": [dataclasses.asdict(item) for item in found]})
     elif found:
-        output.table(_COLUMNS, [_row(item) for item in found])
+        output.table(_COLUMNS, [_row(item) for item in found], _SPARE)
     else:
         output.story("No task definitions.")
 
 
-_COLUMNS = {
-    "FAMILY": True,
-    "REV": False,
-    "IMAGE": True,
-    "STATUS": False,
-    "REGISTERED": False,
-    "LAST USED": False,
-    "RUNS": False,
+_COLUMNS: Mapping[str, Cut] = {
+    "FAMILY": "start",
+    "REV": "never",
+    "IMAGE": "start",
+    "STATUS": "never",
+    "REGISTERED": "never",
+    "LAST USED": "never",
+    "RUNS": "never",
 }
+_SPARE = ("REGISTERED", "STATUS", "RUNS")
 
 
 def _row(item: TaskDefinition) -> tuple[str, ...]:

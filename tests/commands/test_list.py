@@ -39,8 +39,8 @@ def test_a_table_in_a_pipe(configured: FakeEndpoint, mycli: Mycli) -> None:
     assert head[:3] == ["EXECUTION", "STATUS", "EXIT"]
     assert first[2] == "7"
     assert first[-2:] == ["https://x.y/z", "printf 'a\\nb' \\x1b[31m"]
-    assert second[2] == "?"
-    assert second[-1] == "x" * 59 + "…"
+    assert second[2] == "none"
+    assert second[-1] == "x" * 100
     assert third[1:3] == ["RUNNING", ""]
 
 

@@ -48,6 +48,30 @@ def test_it_fits_a_hundred_columns(
     assert [line.split()[-1] for line in lines if "2026-01-31" in line] == ["1234", "1234"]
 
 
+@pytest.mark.parametrize("columns", [80, 60])
+def test_on_a_narrow_terminal_what_tells_rows_apart_stays(
+    columns: int,
+    configured: FakeEndpoint,
+    mycli: Mycli,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ends = [f"{service}-3f2a9c0d1e2b{n}" for service in ("api", "worker") for n in (10, 11)]
+    built = [
+        definition(f"mycli-task-127-0-0-1-47723-mycli-{end}", 1, f"127.0.0.1:47723/mycli/{end}")
+        for end in ends
+    ]
+    configured.has_task_definitions(*built)
+    lines = on_a_screen(monkeypatch, columns, "list-task-definitions")
+    assert max(map(len, lines)) <= columns, lines
+    for end, line in zip(ends, lines[1:], strict=True):
+        assert line.count(end) == 2, lines
+    assert "LAST USED" not in lines[0]
+    told = "No room for REGISTERED" in capsys.readouterr().err
+    assert told == ("REGISTERED" not in lines[0])
+    assert "REGISTERED" in mycli("list-task-definitions").out
+
+
 def test_what_is_asked(configured: FakeEndpoint, mycli: Mycli) -> None:
     configured.has_task_definitions(*(definition("mycli-task-x", n) for n in range(25, 0, -1)))
     shown = json.loads(mycli("list-task-definitions", "--all", "--image", "x:1", "--json").out)
