@@ -7,6 +7,8 @@ import dataclasses
 from mycli import output
 from mycli.commands import Json, Name, Profile, connect
 
+# As whoever follows such an execution gets it.
+_NO_EXIT_CODE = "none: the command never came to one (counts as failed, 125)"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -24,12 +26,13 @@ def status(name: Name, profile: Profile = None, as_json: Json = False) -> None:
     if as_json:
         output.json_document(dataclasses.asdict(found))
         return
+    lost = found.finished and found.exit_code is None
     output.fields(
         {
             "Status": found.status,
             "Desired Status": found.desired_status,
-            "Exit Code": found.exit_code,
-            "Reason": found.stopped_reason,
+            "Exit Code": _NO_EXIT_CODE if lost else found.exit_code,
+            "Reason": found.stopped_reason or ("no reason was given" if lost else None),
             "Created At": found.created_at,
             "Started At": found.started_at,
             "Stopped At": found.stopped_at,

@@ -33,7 +33,9 @@ def stop(
         if as_json:
             output.json_document({"execution_id": execution.id, "status": status})
             return
-    if status == "STOPPED":
-        output.done(f"{name} has stopped")
-    else:
-        output.done(f"{name} is stopping ({status})")
+        if status == "STOPPED":
+            code = execution.status().exit_code
+            told = "without an exit code" if code is None else f"already, exit code {code}"
+            output.done(f"{name} had ended {told}")
+        else:
+            output.done(f"{name} is stopping")

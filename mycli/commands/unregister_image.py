@@ -30,4 +30,4 @@ def unregister_image(
     if as_json:
         output.json_document({"name": name})
         return
-    output.done(f"{name} is no name any more: `--image {name}` means the image {name}:latest")
+    output.done(f"The name {name} is gone: `--image {name}` now means the image {name}:latest")

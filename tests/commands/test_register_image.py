@@ -88,7 +88,7 @@ def test_a_name_is_taken_away(configured: FakeEndpoint, mycli: Mycli) -> None:
     configured.says("unregister_image", {})
     ran = mycli("unregister-image", "terraform")
     assert (ran.code, ran.out) == (0, "")
-    assert "✓ terraform is no name any more" in ran.err
+    assert "✓ The name terraform is gone" in ran.err
     assert configured.asked("unregister_image") == [
         {"action": "unregister_image", "name": "terraform"}
     ]

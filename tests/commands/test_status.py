@@ -49,6 +49,20 @@ def test_a_finished_one(configured: FakeEndpoint, mycli: Mycli) -> None:
     assert configured.asked("status")[0] == {"action": "status", "task_arn": ARN}
 
 
+def test_one_that_never_came_to_an_exit_code_says_so_and_why(
+    configured: FakeEndpoint, mycli: Mycli
+) -> None:
+    reason = "CannotPullContainerError: no such image"
+    lost = {**STATUS, "exit_code": None}
+    configured.says("status", {**lost, "stopped_reason": reason}, lost)
+    shown = mycli("status", ID).out
+    assert "Exit Code:      none: the command never came to one (counts as failed, 125)\n" in shown
+    assert f"Reason:         {reason}\n" in shown
+    for never in ("Started At", "Cost"):
+        assert never not in shown
+    assert "Reason:         no reason was given\n" in mycli("status", ID).out
+
+
 def test_as_json(configured: FakeEndpoint, mycli: Mycli) -> None:
     configured.says("status", STATUS)
     document = json.loads(mycli("status", ID, "--json").out)

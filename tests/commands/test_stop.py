@@ -11,14 +11,23 @@ from tests.fake_endpoint import ARN, ID, STATUS, FakeEndpoint
 
 
 def test_stop(configured: FakeEndpoint, mycli: Mycli) -> None:
-    configured.says("stop", {"status": "STOPPING"}, {"status": "STOPPED"})
+    configured.says("stop", {"status": "STOPPING"})
     ran = mycli("stop", ID, "--reason", "wrong branch")
     assert ran.code == 0
-    assert f"{ID} is stopping" in ran.err
+    assert ran.err == f"✓ {ID} is stopping\n"
     assert configured.asked("stop")[0]["reason"] == "wrong branch"
-    again = mycli("stop", ID)
-    assert again.code == 0
-    assert "has stopped" in again.err
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [(0, "already, exit code 0"), (None, "without an exit code")]
+)
+def test_one_that_has_ended(
+    code: int | None, told: str, configured: FakeEndpoint, mycli: Mycli
+) -> None:
+    configured.says("stop", {"status": "STOPPED"})
+    configured.says("status", {**STATUS, "exit_code": code})
+    ran = mycli("stop", ID)
+    assert (ran.code, ran.err) == (0, f"✓ {ID} had ended {told}\n")
 
 
 @pytest.mark.parametrize("name", [ID, ARN])
