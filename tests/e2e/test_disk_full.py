@@ -112,7 +112,7 @@ def executions(disk: SmallDisk) -> list[list[str]]:
 
 def exit_codes(disk: SmallDisk) -> dict[str, str]:
     """By the id, of those that have one. One that was refused may be there as never started."""
-    return {execution: code for execution, _, code in executions(disk) if code not in ("", "?")}
+    return {execution: code for execution, _, code in executions(disk) if code not in ("", "none")}
 
 
 def test_all_goes_on_once_there_is_room_again(small_disk: Callable[[int], SmallDisk]) -> None:
