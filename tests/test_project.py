@@ -399,15 +399,6 @@ def test_a_branch_that_was_pushed_without_being_followed(checkout: Path, tmp_pat
     assert settings(checkout).warnings[0].startswith("1 commit is not pushed")
 
 
-def test_a_branch_that_was_pushed_without_being_followed(checkout: Path, tmp_path: Path) -> None:
-    git(checkout, "checkout", "--quiet", "-b", "mine")
-    git(checkout, "push", "--quiet", str(tmp_path / "origin.git"), "mine")
-    git(checkout, "update-ref", "refs/remotes/origin/mine", "HEAD")  # as a push to origin does
-    assert settings(checkout).warnings == ()
-    commit(checkout, "second")
-    assert settings(checkout).warnings[0].startswith("1 commit is not pushed")
-
-
 def test_a_detached_head_is_its_commit(checkout: Path) -> None:
     git(checkout, "checkout", "--quiet", "--detach")
     found = settings(checkout)
