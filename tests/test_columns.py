@@ -54,5 +54,7 @@ def test_names_are_not_folded_where_another_tells_them_apart() -> None:
 
 def test_wide_characters_count_as_what_they_take() -> None:
     columns: Mapping[str, Cut] = {"IMAGE": "start", "COMMAND": "end"}
-    lines, _ = fit(columns, [["東京" * 9, "東京" * 9], ["a", "b"]], 24)
-    assert lines == ["IMAGE        COMMAND", "…京東京東京  東京東京東…", "a            b"]
+    lines, _ = fit(columns, [["東京" * 4, "b"], ["a", "東京" * 9]], 24)
+    assert lines == ["IMAGE        COMMAND", "…京東京東京  b", "a            東京東京東…"]
+    lines, _ = fit(columns, [["東京" * 4, "b"]], 24)
+    assert lines == ["IMAGE            COMMAND", "…京東京東京東京  b"]
