@@ -156,7 +156,12 @@ class Execution:
 
     def _page(self, token: str | None) -> wire.LogsResponse:
         request = wire.LogsRequest(
-            **self._named, next_token=token, wait_seconds=0, limit=PAGE_LINES, as_text=False
+            **self._named,
+            next_token=token,
+            wait_seconds=0,
+            limit=PAGE_LINES,
+            as_text=False,
+            in_columns=True,
         )
         is_there = token is not None or self.started is not None
         patience = FOLLOWING_PATIENCE_SECONDS if is_there else PATIENCE_SECONDS

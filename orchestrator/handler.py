@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import gc
 import json
 import os
 import secrets
@@ -59,7 +60,9 @@ def handler(event: object, context: Any) -> dict[str, Any] | None:
 
 @functools.cache
 def _runtime() -> Runtime:
-    return make_runtime(read_settings(os.environ))
+    runtime = make_runtime(read_settings(os.environ))
+    gc.freeze()  # boto3 stays: the collector would walk all of it, several times in a long page
+    return runtime
 
 
 def handle(runtime: Runtime, event: object, request_id: str) -> dict[str, Any] | None:

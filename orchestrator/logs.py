@@ -58,6 +58,7 @@ def page(runtime: Runtime, request: LogsRequest) -> LogsResponse:
         next_token=token,
         done=done,
         exit_code=_exit_code(record, found, done),
+        in_columns=request.in_columns,
     )
 
 
@@ -109,7 +110,10 @@ def _read(
             if refusals.code_of(error) == "ResourceNotFoundException":
                 return [], request.next_token
             raise _token_error(error, request) or error from None
-        found = [_to_event(event) for event in answer["events"]]
+        found = [
+            LogEvent(_time(event["timestamp"]), event["message"].removesuffix("\n"))
+            for event in answer["events"]
+        ]
         size = _answer_bytes(found, request.as_text)
         # One event always fits: the awslogs driver splits lines at 256 KB.
         if size <= MAX_ANSWER_BYTES or len(found) <= 1:
@@ -124,13 +128,12 @@ def _token_error(error: ClientError, request: LogsRequest) -> WireError | None:
     return invalid("next_token", "is refused by CloudWatch Logs", allowed)
 
 
-def _to_event(event: dict[str, Any]) -> LogEvent:
-    seconds, milliseconds = divmod(event["timestamp"], 1000)
-    return LogEvent(f"{_time(seconds)}.{milliseconds:03}Z", event["message"].removesuffix("\n"))
+def _time(milliseconds: int) -> str:
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03}Z"
 
 
 @functools.lru_cache
-def _time(seconds: int) -> str:
+def _second(seconds: int) -> str:
     return (_EPOCH + timedelta(seconds=seconds)).isoformat().removesuffix("+00:00")
 
 

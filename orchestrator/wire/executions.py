@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Self
 
 from orchestrator.wire.checks import checked, is_boolean, is_text, is_time, is_token, text, whole
@@ -70,12 +70,14 @@ class LogsRequest(ExecutionRequest):
     """A page of an execution's output. wait_seconds: how long to wait for something to be there.
 
     as_text: with `logs` in the answer; whoever reads `events` gets half as much without.
+    in_columns: with `events` as two lists, which both sides make and read several times as fast.
     """
 
     action: ClassVar[str] = "logs"
     next_token: str | None = checked(is_token)
     wait_seconds: int = whole(0, MAX_WAIT_SECONDS, 0)
     as_text: bool = checked(is_boolean, True)
+    in_columns: bool = checked(is_boolean, False)
     limit: int = whole(1, 10_000, 1000)
 
 
@@ -152,7 +154,8 @@ class LogEvent(NamedTuple):
 class LogsResponse(Response):
     """A page of output. `logs` is the same as `events`, as `YYYY-MM-DD HH:MM:SS UTC | message`.
 
-    Ask again with next_token until done: an empty page is not the end.
+    Ask again with next_token until done: an empty page is not the end. On the wire `events` is
+    `[{"at": ..., "message": ...}, ...]`, or `{"at": [...], "message": [...]}` if in_columns.
     """
 
     logs: str = ""
@@ -160,15 +163,23 @@ class LogsResponse(Response):
     next_token: str | None = None
     done: bool = False
     exit_code: int | None = None
+    in_columns: bool = field(default=False, compare=False)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        events = [LogEvent(event["at"], event["message"]) for event in data.get("events", ())]
-        return super().from_json({**data, "events": tuple(events)})
+        given = data.get("events", ())
+        if isinstance(given, Mapping):
+            pairs = zip(given["at"], given["message"], strict=True)
+        else:
+            pairs = ((event["at"], event["message"]) for event in given)
+        return super().from_json({**data, "events": tuple(map(LogEvent._make, pairs))})
 
     def to_json(self) -> dict[str, Any]:
-        events = [{"at": event.at, "message": event.message} for event in self.events]
-        return {**vars(self), "events": events}
+        document = vars(self).copy()
+        if document.pop("in_columns"):
+            at, message = zip(*self.events, strict=True) if self.events else ((), ())
+            return {**document, "events": {"at": at, "message": message}}
+        return {**document, "events": [event._asdict() for event in self.events]}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from moto import mock_aws
 from moto.ecs.models import ecs_backends
 
 from orchestrator import handler
-from orchestrator.settings import CLIENT_CONFIG, Runtime, Settings
+from orchestrator.settings import CLIENT_CONFIG, Runtime, Settings, quick_to_read
 
 API_KEY = "sk_live_" + "0123456789abcdef" * 4
 REQUEST_ID = "52fdfc07-2182-654f-163f-5f0f9a621d72"
@@ -236,7 +236,7 @@ def new_account(clients: Mapping[str, Any], api_key_hash: str) -> Generator[Acco
             settings=settings,
             dynamodb=clients["dynamodb"],
             ecs=clients["ecs"],
-            logs=clients["logs"],
+            logs=quick_to_read(clients["logs"]),
             ecr=clients["ecr"],
             now=clock.now,
             sleep=clock.sleep,

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import islice
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.stub import Stubber
 
 from orchestrator.logs import LATE_LOOKS, MAX_ANSWER_BYTES
-from orchestrator.wire import begin_marker, end_marker
+from orchestrator.wire import LogsResponse, begin_marker, end_marker
 from tests.orchestrator.conftest import Account, Hooks, api_event, new_task_arn, task_event
 
 AT = 1_790_000_000_123
@@ -367,3 +369,51 @@ def test_whoever_reads_the_events_gets_no_text_besides(account: Account) -> None
 
     assert page["logs"] == ""
     assert [event["message"] for event in page["events"]] == ["one"]
+
+
+def test_whoever_asks_for_columns_gets_the_same_events(account: Account) -> None:
+    execution_id, task_arn = started(account)
+    asked = {"execution_id": execution_id, "in_columns": True}
+    assert account.ok("logs", **asked)["events"] == {"at": [], "message": []}
+    account.write_log(task_arn, "one", 'zw"ei ✓')
+
+    page = account.ok("logs", **asked)
+
+    assert page["events"]["message"] == ["one", 'zw"ei ✓']
+    assert LogsResponse.from_json(page) == LogsResponse.from_json(
+        account.ok("logs", execution_id=execution_id)
+    )
+
+
+def test_botocore_does_not_walk_the_events(account: Account, hooks: Hooks) -> None:
+    """To look up each event's fields in its model was most of the function's time for a page."""
+    event = {"timestamp": AT, "message": "one", "a field": "that no model has"}
+    _serve(hooks, json.dumps({"events": [event], "nextForwardToken": "f/1"}).encode())
+
+    answer = account.runtime.logs.get_log_events(logGroupName="group", logStreamName="stream")
+
+    assert (answer["events"], answer["nextForwardToken"]) == ([event], "f/1")
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"\xff", b"{}"])
+def test_an_answer_that_is_no_page_is_left_to_botocore(
+    account: Account, hooks: Hooks, body: bytes
+) -> None:
+    execution_id, _ = started(account)
+    _serve(hooks, body)
+
+    assert account.ask("logs", execution_id=execution_id)[0] == 500
+
+
+def _serve(hooks: Hooks, body: bytes) -> None:
+    """Let this be what CloudWatch sends."""
+
+    def send(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        return AWSResponse(request.url, 200, HeadersDict(), RawResponse(body))
+
+    hooks.add("before-send.cloudwatch-logs.GetLogEvents", send)
+
+
+class RawResponse(BytesIO):
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield self.read()
