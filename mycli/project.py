@@ -7,14 +7,14 @@ where that is used, the branch of the checkout.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mycli.building.choice import choose, refuse_both
 from mycli.building.services import Service
 from mycli.checkout import Checkout, read_checkout, same_repository
 from mycli.errors import UsageError
@@ -52,11 +52,13 @@ class Settings:
         return self.service is not None and not os.environ.get("IMAGE_TAG")
 
 
-def resolve(flags: Mapping[str, Any], folder: Path, *, is_local: bool) -> Settings:
+def resolve(
+    flags: Mapping[str, Any], folder: Path, *, is_local: bool, has_images: bool = True
+) -> Settings:
     """Settings from the flags (None = not given) and what stands around `folder`.
 
-    is_local: the stack is on this machine, so that a path can be cloned. Raises UsageError and
-    ConfigError.
+    is_local: the stack is on this machine, so that a path can be cloned. has_images: its tasks run
+    in images. Raises UsageError and ConfigError.
     """
     file = find_file(folder)
     layers = (
@@ -67,16 +69,20 @@ def resolve(flags: Mapping[str, Any], folder: Path, *, is_local: bool) -> Settin
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for source, layer in reversed(layers):
-        _refuse_both(source, layer)
+        refuse_both(source, layer)
         if layer.keys() & {"image", "service"}:  # one goes before the other by where it stands
             values |= {"image": None, "service": None}
         for name, value in layer.items():
             values[name] = {**values.get("env", {}), **value} if name == "env" else value
             sources[name] = f"{source}{name.upper()}" if source == "MYCLI_" else source
-    services = values.pop("services", {})
-    if values.get("image") is None:
-        values["service"] = _service(values.get("service"), services, file)
-    warnings = _of_image_tag(values, sources, file)
+    values["service"], warnings = choose(
+        values.get("image"),
+        values.get("service"),
+        values.pop("services", {}),
+        file,
+        named_by=sources.get("image") or "--image",
+        has_images=has_images,
+    )
     settings = Settings(**values, file=file, sources=sources, warnings=warnings)
     for name in settings.env:
         if not (name.isascii() and name.isidentifier()):
@@ -87,62 +93,6 @@ def resolve(flags: Mapping[str, Any], folder: Path, *, is_local: bool) -> Settin
     if settings.skip_git:
         return dataclasses.replace(settings, repo=None, branch=None)
     return _with_repository(settings, folder, is_local)
-
-
-def _refuse_both(source: str, layer: Mapping[str, Any]) -> None:
-    if "image" in layer and "service" in layer:
-        image, service = (
-            f"MYCLI_{name}" if source else f"--{name.lower()}" for name in ("IMAGE", "SERVICE")
-        )
-        raise UsageError(f"{image} and {service} exclude each other", "a service has its own image")
-
-
-def _service(
-    name: str | None, services: Mapping[str, Service], file: Path | None
-) -> Service | None:
-    known = ", ".join(services)
-    if name is None:
-        if not services:
-            return None
-        raise UsageError(
-            f"which image? {FILE_NAME} has services: {known}",
-            "choose one with --service NAME, or another image with --image",
-        )
-    return chosen([name], services, file)[0]
-
-
-def _of_image_tag(
-    values: Mapping[str, Any], sources: Mapping[str, str], file: Path | None
-) -> tuple[str, ...]:
-    """A pipeline that names its image must not run in another without a word."""
-    if not os.environ.get("IMAGE_TAG") or values.get("service"):
-        return ()
-    if values.get("image") is None:
-        raise UsageError(
-            f"IMAGE_TAG is set, and of no image: {_nothing_to_build(file)}",
-            "run it where the project is checked out, name another image with --image, or unset "
-            "IMAGE_TAG",
-        )
-    return (f"IMAGE_TAG is not used: {sources['image'] or '--image'} names the image",)
-
-
-def _nothing_to_build(file: Path | None) -> str:
-    return f"{file} has neither build nor services" if file else f"there is no {FILE_NAME} here"
-
-
-def chosen(
-    names: Sequence[str], services: Mapping[str, Service], file: Path | None
-) -> list[Service]:
-    """The services of these names. Raises UsageError."""
-    if not services:
-        hint = "`mycli init-project` writes a file that shows how"
-        raise UsageError(f"there is no image to build: {_nothing_to_build(file)}", hint)
-    for name in names:
-        if name not in services:
-            near = difflib.get_close_matches(name, services, n=1)
-            hint = f"did you mean {near[0]}?" if near else "there is: " + ", ".join(services)
-            raise UsageError(f"{file} has no service {name!r}", hint)
-    return [services[name] for name in names]
 
 
 def _with_repository(settings: Settings, folder: Path, is_local: bool) -> Settings:

@@ -551,3 +551,20 @@ def test_what_is_not_committed_is_in_the_image_and_not_in_the_clone(
     )
     monkeypatch.setenv("IMAGE_TAG", "v1")
     assert "will not run" in settings(checkout).warnings[0]
+
+
+def test_tasks_without_images_have_none_built(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(checkout, "build: {name: tool}")
+    found = resolve({}, checkout, is_local=True, has_images=False)
+    assert (found.service, found.image) == (None, None)
+    assert found.warnings == (
+        "tasks are processes of this machine, in no image: that of tool is not built, nor looked "
+        "for",
+        "1 file is not committed: what is not committed will not run",
+    )
+    monkeypatch.setenv("IMAGE_TAG", "v1")
+    assert resolve({}, checkout, is_local=True, has_images=False).service is None
+    named = resolve({"image": "x"}, checkout, is_local=True, has_images=False)
+    assert (named.image, len(named.warnings)) == ("x", 2)

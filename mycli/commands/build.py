@@ -61,15 +61,16 @@ def build(
     """
     if tag and not push:
         raise UsageError("--tag goes with --push", "it is a name in the stack's registry")
-    from mycli import project, project_file
+    from mycli import project_file
     from mycli.building import builder, images
+    from mycli.building.choice import services_named
     from mycli.building.inputs import read_inputs
     from mycli.building.tracked import Repository
 
     file = project_file.find_file(Path.cwd())
     settings = project_file.read_file(file) if file else {}
     known: dict[str, Service] = settings.get("services", {})
-    chosen = project.chosen(list(dict.fromkeys(services or known)), known, file)
+    chosen = services_named(list(dict.fromkeys(services or known)), known, file)
     platform = arch or os.environ.get("MYCLI_ARCH") or settings.get("arch") or images.DEFAULT_ARCH
     images.check(platform, tag)
     # What is wrong for all of them is told once.

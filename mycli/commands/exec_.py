@@ -17,6 +17,7 @@ from mycli.commands import Json, Profile, connect, of_profile
 from mycli.errors import EndpointError, ExecutionFailed, MycliError, UsageError
 
 if TYPE_CHECKING:
+    from mycli import config
     from mycli.building.images import Image
     from mycli.client import Client
     from mycli.execution import Execution
@@ -109,7 +110,12 @@ def exec_(
     }
     shell = _utf8("the command", command[0] if len(command) == 1 else shlex.join(command))
     with connect(profile) as client:
-        settings = project.resolve(given, Path.cwd(), is_local=client.profile.is_loopback)
+        settings = project.resolve(
+            given,
+            Path.cwd(),
+            is_local=client.profile.is_loopback,
+            has_images=not _runs_processes(client.profile),
+        )
         terminal.tell_settings(settings, shell)
         request = _request(shell, settings, request_id)  # checked before anything is built
         built = _built_image(client, settings)
@@ -164,6 +170,19 @@ def _utf8(what: str, text: str) -> str:
         hint = "pass other bytes in a file of the repository, or encoded as with base64"
         raise UsageError(f"{what} is not UTF-8", hint) from None
     return text
+
+
+def _runs_processes(profile: config.Profile) -> bool:
+    """Whether the stack is on this machine, and its tasks are processes."""
+    if not profile.is_local:
+        return False
+    from mycli.local import place
+
+    account = place.read(place.place())
+    # Another account's stack may be reached, too: of that nothing is known here.
+    if account is None or account.daemon_secret != profile.daemon_secret:
+        return False
+    return account.runtime == "process"
 
 
 def _request(command: str, settings: Settings, request_id: str | None) -> ExecRequest:

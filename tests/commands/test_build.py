@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from mycli import config
+from mycli.local import place
 from tests.conftest import Mycli
 from tests.fake_builders import ANSWERS, Tools
 from tests.fake_endpoint import KEY, PUSH_PASSWORD, STARTED, Answer, FakeEndpoint, Script
@@ -442,6 +444,27 @@ def test_beside_a_clone_what_is_not_committed_is_warned_of_once(here: Here, mycl
     assert "! 1 file is not committed: the clone has none of it, the image has" in ran.err
     assert "→ web: not committed, and in the image: web/main.js\n" in ran.err
     assert "as in the last commit" not in ran.err
+
+
+@pytest.mark.parametrize("runtime", ["process", "container"])
+def test_where_tasks_are_processes_nothing_is_built_for_them(
+    runtime: str, here: Here, mycli: Mycli
+) -> None:
+    about = {"account_id": "1", "region": "us-east-2", "access_key_id": "", "secret_access_key": ""}
+    account = {**about, "port": 1, "runtime": runtime, "daemon_secret": "of this daemon"}
+    config.write_private(place.place().account, json.dumps(account).encode())
+    with FakeEndpoint("of this daemon") as daemon:
+        config.save_profile(daemon.profile)
+        daemon.has_registry(here.registry.host)
+        daemon.says("exec", STARTED)
+        ran = mycli("exec", "--service", "web", "true")
+        images = [asked.get("image") for asked in daemon.asked("exec")]
+    if runtime == "process":
+        assert (ran.code, images) == (0, [None]), ran
+        assert "! tasks are processes of this machine, in no image: that of web is not" in ran.err
+        assert not here.tools.log.exists()
+    else:
+        assert here.tools.asked("build")
 
 
 def test_what_cannot_run_is_not_built_for(here: Here, mycli: Mycli) -> None:
