@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -64,12 +65,14 @@ def checked(**names: str) -> Generator[None]:
 
 
 def _called(message: str, hint: str, names: Mapping[str, str]) -> UsageError:
-    field, colon, wrong = message.partition(": ")
-    if not colon or field not in names:
-        return UsageError(message, hint)
-    allowed = hint.removeprefix(f"{field} ")
+    """The words of wire's `invalid`: first comes the field, also in the hint."""
+
+    def called(text: str, pattern: str) -> str:
+        return re.sub(pattern, lambda found: names.get(found[0], found[0]), text)
+
     return UsageError(
-        f"{names[field]}: {wrong}", hint if allowed == hint else f"{names[field]} {allowed}"
+        called(message, r"^\w+(?= (?:is|has|holds|names|needs) )|(?<= needs )\w+"),
+        called(hint, r"^\w+(?= must be )"),
     )
 
 
@@ -182,7 +185,7 @@ class Endpoint:
         if not ours:
             strange = f"answered HTTP {status}"
             return self._gateway(status, text) if status >= 500 else self._stranger(strange)
-        if status == 400 and text.startswith("invalid request: action:"):
+        if status == 400 and text.startswith("invalid request: action"):
             return EndpointError("the stack's function is older than this mycli", _OLDER)
         if status == 401:
             return Unauthorized(status, text, _OTHER_KEY)  # the function's hint is for programmers

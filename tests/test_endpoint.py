@@ -124,8 +124,9 @@ def test_the_functions_errors(status: int, kind: type[ApiError]) -> None:
     assert error.exit_code == (2 if status in (400, 413) else 125)
 
 
-def test_a_function_that_is_older_than_the_client_is_told_as_that() -> None:
-    older = {"error": "invalid request: action: is 'list_images'", "hint": "action must be one of"}
+@pytest.mark.parametrize("words", ["action is 'list_images'", "action: is 'list_images'"])
+def test_a_function_that_is_older_than_the_client_is_told_as_that(words: str) -> None:
+    older = {"error": f"invalid request: {words}", "hint": "action must be one of"}
     error = error_of(lambda: httpx.Response(400, json=older))
     assert (error.exit_code, "older than this mycli" in error.message) == (125, True)
     assert "`mycli init`" in error.hint

@@ -30,8 +30,8 @@ class WireError(Exception):
 
 
 def invalid(name: str, wrong: str, allowed: str) -> WireError:
-    """A 400 that names the field, what was wrong, and (as the hint) what is allowed."""
-    return WireError(400, f"invalid request: {name}: {wrong}", f"{name} must be {allowed}")
+    """A 400 that names the field, what it is or has, and (as the hint) what is allowed."""
+    return WireError(400, f"invalid request: {name} {wrong}", f"{name} must be {allowed}")
 
 
 @dataclass(frozen=True, kw_only=True)

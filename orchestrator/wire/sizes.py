@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from orchestrator.wire.checks import is_text
-from orchestrator.wire.messages import invalid
+from orchestrator.wire.messages import WireError, invalid
 
 # A task's CPU, as Docker and GitHub write it; ECS writes the same in capitals.
 ARCHITECTURES = ("x86_64", "arm64")
@@ -21,6 +21,7 @@ FARGATE_MEMORY: Mapping[int, Sequence[int]] = {
     8192: range(16384, 61440 + 1, 4096),
     16384: range(32768, 122880 + 1, 8192),
 }
+_CPUS = "one of " + ", ".join(map(str, FARGATE_MEMORY))
 
 
 def is_arch(name: str, value: object) -> str:
@@ -34,11 +35,14 @@ def check_fargate_size(cpu: int | None, memory: int | None) -> None:
     """Raise a WireError (400) unless Fargate takes this pair; None means the stack's default."""
     if cpu is None and memory is None:
         return
-    if cpu is None or memory is None:
-        missing = "cpu" if cpu is None else "memory"
-        raise invalid(missing, "is missing", "given together with the other of cpu and memory")
+    if cpu is None:
+        raise WireError(400, "invalid request: memory needs cpu too", f"cpu must be {_CPUS}")
     if cpu not in FARGATE_MEMORY:
-        raise invalid("cpu", f"is {cpu}", "one of " + ", ".join(map(str, FARGATE_MEMORY)))
+        raise invalid("cpu", f"is {cpu}", _CPUS)
     if memory not in FARGATE_MEMORY[cpu]:
-        allowed = ", ".join(map(str, FARGATE_MEMORY[cpu]))
-        raise invalid("memory", f"is {memory}", f"one of {allowed} (with cpu {cpu})")
+        allowed = f"one of {', '.join(map(str, FARGATE_MEMORY[cpu]))} (with cpu {cpu})"
+        if memory is None:
+            raise WireError(
+                400, "invalid request: cpu needs memory too", f"memory must be {allowed}"
+            )
+        raise invalid("memory", f"is {memory}", allowed)

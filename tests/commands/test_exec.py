@@ -136,16 +136,16 @@ def test_one_argument_is_a_shell_command_and_several_are_exact(
         (["--skip-git", "--timeout", "7d1", "true"], "from 1s to 7d"),
         (["--skip-git", "--timeout", "5 m", "true"], "a time such as 90s, 5m or 2h"),
         (["--skip-git", "--timeout", "-5m", "true"], "--timeout"),
-        (["--skip-git", "--cpu", "256", "true"], "--memory: is missing"),
+        (["--skip-git", "--cpu", "256", "true"], "--cpu needs --memory too"),
         (["--skip-git", "--cpu", "1024", "--memory", "512", "true"], "2048, 3072"),
         (["--skip-git", "--arch", "amd64", "true"], "--arch must be one of"),
-        (["--skip-git", "--image", "-x", "true"], "--image: is '-x'"),
+        (["--skip-git", "--image", "-x", "true"], "--image is '-x'"),
         (["--skip-git", "--request-id", "x", "true"], "--request-id must be 8 to 64"),
-        (["--skip-git", " "], "the command: is empty"),
+        (["--skip-git", " "], "the command is empty"),
         (["--repo", "ext::sh -c x", "true"], "repo"),
-        (["--repo", URL, "--branch", "-x", "true"], "--branch: is '-x'"),
-        (["--repo", URL, "--workdir", "../..", "true"], "--workdir: is '../..', outside"),
-        (["--repo", URL, "--workdir", "/etc", "true"], "--workdir: is '/etc', outside"),
+        (["--repo", URL, "--branch", "-x", "true"], "--branch is '-x'"),
+        (["--repo", URL, "--workdir", "../..", "true"], "--workdir is '../..', outside"),
+        (["--repo", URL, "--workdir", "/etc", "true"], "--workdir is '/etc', outside"),
         (["true"], "which repository"),
     ],
 )
@@ -164,7 +164,7 @@ def test_what_cannot_be_is_told_by_where_it_stands(
     ready: FakeEndpoint, mycli: Mycli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path(".mycli.yaml").write_text(f"repo: {URL}\ntimeout: 0\n")
-    assert "timeout in .mycli.yaml: is 0" in mycli("exec", "true").err
+    assert "timeout in .mycli.yaml is 0" in mycli("exec", "true").err
     monkeypatch.setenv("MYCLI_TIMEOUT", "8d")
     assert "MYCLI_TIMEOUT is '8d'" in mycli("exec", "true").err
     monkeypatch.setenv("MYCLI_TIMEOUT", "7d")

@@ -71,7 +71,7 @@ def test_filters(configured: FakeEndpoint, mycli: Mycli) -> None:
     assert asked["since"] == "2026-01-31T00:00:00+00:00"
     ran = mycli("list", "--status", "asleep")
     assert ran.code == 2
-    assert "--status: is 'asleep'" in ran.err
+    assert "--status is 'asleep'" in ran.err
     assert "PROVISIONING" in ran.err
 
 

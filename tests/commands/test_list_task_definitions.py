@@ -100,5 +100,5 @@ def test_a_long_list_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> N
 def test_wrong_input_is_named(configured: FakeEndpoint, mycli: Mycli) -> None:
     ran = mycli("list-task-definitions", "--image", "not an image")
     assert (ran.code, ran.out) == (2, "")
-    assert "--image: is 'not an image'" in ran.err
+    assert "--image is 'not an image'" in ran.err
     assert configured.seen == []

@@ -64,14 +64,14 @@ def test_what_the_name_meant_before_is_said(configured: FakeEndpoint, mycli: Myc
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["Terraform", "x:1"], "NAME: is 'Terraform'"),
+        (["Terraform", "x:1"], "NAME is 'Terraform'"),
         (["a/b", "x:1"], "NAME must be 1 to 40"),
         (["x", "-x"], "-x"),
-        (["x", "x y"], "IMAGE: is 'x y'"),
-        (["x", "x:1", "--cpu", "1024"], "--memory: is missing"),
-        (["x", "x:1", "--cpu", "1024", "--memory", "512"], "--memory: is 512"),
-        (["x", "x:1", "--arch", "amd64"], "--arch: is 'amd64'"),
-        (["x", "x:1", "--entrypoint", "sh"], "--entrypoint: is 'sh'"),
+        (["x", "x y"], "IMAGE is 'x y'"),
+        (["x", "x:1", "--cpu", "1024"], "--cpu needs --memory too"),
+        (["x", "x:1", "--cpu", "1024", "--memory", "512"], "--memory is 512"),
+        (["x", "x:1", "--arch", "amd64"], "--arch is 'amd64'"),
+        (["x", "x:1", "--entrypoint", "sh"], "--entrypoint is 'sh'"),
         (["x"], "IMAGE"),
     ],
 )
@@ -105,5 +105,5 @@ def test_a_name_that_is_not_there(configured: FakeEndpoint, mycli: Mycli) -> Non
 def test_what_is_no_name_cannot_be_taken_away(configured: FakeEndpoint, mycli: Mycli) -> None:
     ran = mycli("unregister-image", "Terraform")
     assert (ran.code, ran.out) == (2, "")
-    assert "NAME: is 'Terraform'" in ran.err
+    assert "NAME is 'Terraform'" in ran.err
     assert configured.seen == []

@@ -74,7 +74,7 @@ def test_as_json(configured: FakeEndpoint, mycli: Mycli) -> None:
 def test_what_is_no_executions_name_is_refused(configured: FakeEndpoint, mycli: Mycli) -> None:
     ran = mycli("status", "the-last-one")
     assert (ran.code, ran.out) == (2, "")
-    assert "execution: is 'the-last-one'" in ran.err
+    assert "execution is 'the-last-one'" in ran.err
     assert "execution_id" not in ran.err
     assert configured.seen == []
 

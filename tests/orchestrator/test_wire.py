@@ -335,7 +335,8 @@ def test_a_named_image_that_could_not_run_is_refused(fields: dict[str, Any], nam
     with pytest.raises(WireError) as refused:
         request_from_json(body | fields)
 
-    assert (refused.value.status, refused.value.error.split(": ")[1]) == (400, name)
+    assert refused.value.status == 400
+    assert name in refused.value.error
     assert refused.value.hint
 
 
@@ -362,7 +363,8 @@ def test_a_repository_or_a_tag_that_ecr_would_not_take_is_refused(
     with pytest.raises(WireError) as refused:
         request_from_json(body | fields)
 
-    assert (refused.value.status, refused.value.error.split(": ")[1]) == (400, name)
+    assert refused.value.status == 400
+    assert refused.value.error.startswith(f"invalid request: {name} is ")
     assert refused.value.hint.startswith(f"{name} must be ")
 
 
@@ -457,7 +459,7 @@ def test_a_workdir_is_in_the_repository_where_there_is_one(workdir: str) -> None
     with pytest.raises(WireError) as refused:
         request_from_json({**body, "repo": "https://github.com/user/repo"})
 
-    assert refused.value.error.startswith(f"invalid request: workdir: is {workdir!r}, outside")
+    assert refused.value.error.startswith(f"invalid request: workdir is {workdir!r}, outside")
     request_from_json({**body, "skip_git": True})  # of the image, it may be any
 
 
