@@ -213,10 +213,17 @@ def is_dead(lock: Lock) -> bool:
     found = re.fullmatch(r".*@(.*) \(pid (\d+)\)", lock.owner)
     if not found or found[1] != socket.gethostname():
         return False
+    return not _runs(int(found[2]))
+
+
+def _runs(pid: int) -> bool:
     try:
-        os.kill(int(found[2]), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
-        return True
-    except PermissionError:
         return False
-    return False
+    except PermissionError:
+        return True
+    # One that has ended keeps its number until its parent asks how.
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(") ")[2][0] != "Z"
+    return True

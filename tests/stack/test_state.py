@@ -285,6 +285,17 @@ def test_a_lock_is_dead_when_its_process_is_and_was_here() -> None:
     assert not state.is_dead(Lock(owner="somebody else", taken_at=None))
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="there is no /proc")
+def test_a_lock_is_dead_when_its_process_has_ended_and_nobody_has_asked_how() -> None:
+    here = os.uname().nodename
+    with subprocess.Popen(["sleep", "100"]) as held:
+        lock = Lock(owner=f"ann@{here} (pid {held.pid})", taken_at=None)
+        assert not state.is_dead(lock)
+        held.kill()
+        os.waitid(os.P_PID, held.pid, os.WEXITED | os.WNOWAIT)  # it stays what it is
+        assert state.is_dead(lock)
+
+
 def test_a_url_takes_the_passphrase_of_the_environment(
     clients: Clients, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
