@@ -170,6 +170,7 @@ def test_an_interrupted_build_leaves_nothing(
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (128 + number, b""), err
+    assert err.decode().endswith("✗ interrupted: api was not built; run it again\n"), err
     assert running(words) == []
     if ENGINE == "podman":  # which builds in containers that only this shows
         assert IMAGE not in engine("ps", "--all", "--external", "--format", "{{.Image}}")
