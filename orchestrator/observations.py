@@ -32,6 +32,8 @@ _DKR = r"[0-9]{12}\.dkr[.-]ecr[.-]"  # ECR's hosts
 _HERE = r"\b127\.0\.0\.1:[0-9]+/"  # ECR's, in an account on this machine
 _REFUSED = r"denied|unauthorized|authentication required|forbidden|not authorized|login"
 _NO_IMAGE = r"manifest unknown|not found|does not exist|name unknown"
+# One word, which only the images of Docker Hub's own, or named ones, are called by.
+_ONE_WORD = r"(short-name \"|docker\.io/library/|access denied for )[^\"/:.@ ,]+(\"|,|:latest\b)"
 _CHECK_IT = "there is no such image: check the image's name and tag"
 _PULL_HINTS = (
     (r"matching platform|no match for platform", _OTHER_ARCHITECTURE),
@@ -42,6 +44,11 @@ _PULL_HINTS = (
     (
         r"timeout|timed out|deadline exceeded|no such host|connection re|canceled|unreachable",
         "its registry did not answer: check the image's name, and whether tasks can reach it",
+    ),
+    (
+        _ONE_WORD,
+        "no image is named so: `mycli list-images` shows the names that there are; any other image "
+        "is called by its address, such as ghcr.io/user/app:1",
     ),
     (
         rf"{_DKR}.*({_REFUSED})",

@@ -66,9 +66,25 @@ def test_the_exit_code_is_that_of_the_executor(exit_code: int) -> None:
             "`mycli registry-login`",
         ),
         (
-            "CannotPullContainerError: Error response from daemon: pull access denied for x, "
+            "CannotPullContainerError: Error response from daemon: pull access denied for team/x, "
             "repository does not exist or may require 'docker login'",
             "or it is private",
+        ),
+        (
+            "CannotPullContainerError: Error response from daemon: pull access denied for toool, "
+            "repository does not exist or may require 'docker login'",
+            "`mycli list-images`",
+        ),
+        (
+            'CannotPullContainerError: Error: initializing source: short-name "toool" did not '
+            "resolve to an alias and no unqualified-search registries are defined",
+            "`mycli list-images`",
+        ),
+        (
+            "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to "
+            "resolve ref docker.io/library/toool:latest: pull access denied, repository does not "
+            "exist or may require authorization",
+            "`mycli list-images`",
         ),
         (
             "CannotPullContainerError: pull image manifest has been retried 5 time(s): dial tcp "
