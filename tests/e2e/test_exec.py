@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -111,3 +112,10 @@ def test_bytes_that_are_not_utf8_harm_nothing(machine: Machine) -> None:
     assert first.startswith("a")
     assert first.endswith("b")
     assert second == "end"
+
+
+def test_an_image_of_ones_own_is_not_built_for_a_process(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / ".mycli.yaml").write_text("build: {name: tool}\n")
+    ran = machine.run("exec", "-f", "--skip-git", "echo here", cwd=tmp_path)
+    assert (ran.code, ran.out) == (0, "here\n"), ran
+    assert "! tasks are processes of this machine, in no image: that of tool is not" in ran.err
