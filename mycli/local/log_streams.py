@@ -8,6 +8,7 @@ a few bytes of memory each. A log group is a folder, its streams are the files i
 from __future__ import annotations
 
 import array
+import bisect
 import contextlib
 import json
 import logging
@@ -78,10 +79,9 @@ class EventFile:
     def page_end(self, first: int, limit: int) -> int:
         """Where a page of at most this many events, and 1 MB, ends. A long event stands alone."""
         places = self._index()
-        last, most = first, min(len(places) - 1, first + limit)
-        while last < most and (last == first or places[last + 1] - places[first] <= PAGE_BYTES):
-            last += 1
-        return last
+        most = min(len(places) - 1, first + limit)
+        fitting = bisect.bisect_right(places, places[first] + PAGE_BYTES, first, most + 1) - 1
+        return max(fitting, min(first + 1, most))
 
     def extend(self, events: Iterable[Event]) -> None:
         places = self._index()
