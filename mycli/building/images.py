@@ -66,7 +66,7 @@ class Image:
             "dirty": self.dirty,
             "state": self.state,
             "image": self.address or None,
-            "tags": [name for name in (self.tag, self.name) if name],
+            "tags": [name for name in (self.tag, self.name) if name and self.address],
         }
 
 

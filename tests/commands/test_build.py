@@ -248,7 +248,9 @@ def test_one_that_fails_does_not_hide_the_others(here: Here, mycli: Mycli) -> No
     ran = mycli("build", "--push", "--json")
     failed, other = json.loads(ran.out)["services"]
     assert (ran.code, failed["state"], failed["image"]) == (125, "failed", None)
-    assert (failed["tag"], failed["dirty"]) == (here.tag("api"), False)
+    assert (failed["tag"], failed["tags"], failed["dirty"]) == (here.tag("api"), [], False)
+    here.project.write("api/main.py", "changed")
+    assert json.loads(mycli("build", "--json").out)["services"][0]["dirty"] is True
     assert "exit code 3" in failed["error"]
     assert other["state"] == "unchanged"
 
