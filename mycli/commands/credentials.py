@@ -1,4 +1,4 @@
-"""mycli credentials: the git credentials of a stack."""
+"""mycli credentials: those of a stack for git, and a look at those for registries."""
 
 from __future__ import annotations
 
@@ -16,15 +16,23 @@ if TYPE_CHECKING:
     from mycli.local.where import Where
 
 app = typer.Typer(
-    help="The git credentials of a stack: for private repositories.",
+    help="A stack's credentials for git; those for registries are listed.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+
+class _Kind(click.Choice[str]):
+    def get_invalid_choice_message(self, value: object, ctx: click.Context | None) -> str:
+        said = super().get_invalid_choice_message(value, ctx)
+        return f"{said} For a registry: `mycli registry-login`, `mycli registry-logout`."
+
+
 _Name = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
-        click_type=click.Choice([credential.name for credential in CREDENTIALS]),
+        click_type=_Kind([credential.name for credential in CREDENTIALS]),
         help=", ".join(credential.name for credential in CREDENTIALS) + ".",
         show_default=False,
     ),
@@ -88,7 +96,10 @@ def list_(
     state: State = None,
     as_json: Json = False,
 ) -> None:
-    """Show which credentials a stack has, for git and for registries; never what they are."""
+    """Show what a stack has credentials for.
+
+    Listed are the kinds for git, and the hosts of registries; never what they are.
+    """
     where = _find(stack_name, local, region, state)
     have, hosts = where.held()
     if as_json:

@@ -72,7 +72,10 @@ def reset(
     force: Annotated[bool, typer.Option("--force", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Give it up with its stacks, records and logs: for when its files are damaged."""
+    """Give it up, when its files are damaged.
+
+    Its stacks, records and logs are gone then.
+    """
     from mycli import prompts
     from mycli.local import teardown
 

@@ -47,11 +47,14 @@ def registry_login(
 
     name = checked_host(host)
     where = find(stack_name, local=local, region=region, state=state)
+    if where.is_own_registry(name):
+        hint = "what `mycli build --push` pushed can be pulled already"
+        raise UsageError(f"{name} takes no login: it is the registry of this very account", hint)
     password = _read_password() if password_stdin else _ask_for_password(username, name)
     login = RegistryLogin(username=username, password=password)
     with interruptible():
         where.set_registry(name, login, output.step)
-    output.done(f"Tasks log in to {name} as {username}")
+    output.done(f"Kept the login of {username} at {name}: the next image from there is its test")
     if not where.pulls_images():
         output.warn(
             "Tasks run as processes here, and no image is pulled: the login is kept, and nobody "

@@ -44,6 +44,6 @@ def registry_logout(
         raise StackError(f"the stack {stack_name} has no login of {name}", hint)
     with interruptible():
         where.set_registry(name, None, output.step)
-    output.done(f"Tasks log in to {name} no more")
+    output.done(f"Forgot the login at {name}")
     if as_json:
         output.json_document({"stack_name": stack_name, "registries": where.held()[1]})

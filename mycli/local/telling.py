@@ -21,8 +21,8 @@ def ask_before_making(options: Options) -> None:
 
 def ask_before_destroying(stack_name: str, last: bool) -> None:
     output.warn(
-        f"This deletes the stack {stack_name}, the records and logs of its executions, and the "
-        "images built for it."
+        f"This deletes the stack {stack_name}, the records and logs of its executions, the images "
+        "built for it, and its credentials for git and registries."
     )
     if last:
         output.story("  It is the last one: the account on this machine goes with it.")

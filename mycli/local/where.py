@@ -47,6 +47,15 @@ class Where:
 
         return load().runtime != "process"
 
+    def is_own_registry(self, host: str) -> bool:
+        """Whether it is that of the account on this machine, which lets its tasks in anyway."""
+        if not self.local or not _is_here(self.stack_name):
+            return False
+        from mycli.local.place import load
+
+        port = load().registry.rpartition(":")[2]
+        return host in (f"127.0.0.1:{port}", f"localhost:{port}")
+
     def held(self) -> tuple[list[str], list[str]]:
         """What it has: the kinds of its git credentials, and the hosts of the registries that it
         logs in to.

@@ -28,7 +28,10 @@ def ask_before_making(stack: Stack, settings: Settings, *, force: bool) -> Setti
 
 def ask_before_destroying(stack: Stack) -> None:
     caller = stack.caller()
-    output.warn(f"This deletes the stack {stack.name} and the records and logs of its executions.")
+    output.warn(
+        f"This deletes the stack {stack.name}, the records and logs of its executions, and its "
+        "credentials for git and registries."
+    )
     output.fields(_place(stack, caller.account, caller.arn), indent=3, beside=True)
     if running := stack.running_executions():
         output.warn(f"{telling.counted(running, 'running execution')} would be stopped")

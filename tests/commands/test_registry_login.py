@@ -82,7 +82,7 @@ def test_it_is_asked_for_unseen_kept_listed_and_forgotten(
     code, shown = answer([*LOGIN], {"(not shown): ": "canary-1\n"})
     assert code == 0, shown
     assert "Password or token of me at ghcr.io" in shown
-    assert "Tasks log in to ghcr.io as me" in shown
+    assert "Kept the login of me at ghcr.io: the next image from there is its test" in shown
     assert "nobody uses it" in shown  # tasks are processes here
     assert "canary" not in shown
     type_in(monkeypatch, "canary-2\r\n")
@@ -93,6 +93,11 @@ def test_it_is_asked_for_unseen_kept_listed_and_forgotten(
         text = held.get_secret_value(SecretId=f"mycli/mycli/registry/{host}")["SecretString"]
         assert json.loads(text) == {"username": "me", "password": password}
 
+    own = mycli("registry-login", load().registry, "--username", "me")
+    assert own.code == 2, own
+    assert "the registry of this very account" in own.err
+    removed = mycli("credentials", "remove", "ghcr.io")
+    assert (removed.code, "`mycli registry-logout`" in removed.err) == (2, True), removed
     assert mycli("credentials", "list").out == "registry docker.io\nregistry ghcr.io\n"
     assert json.loads(mycli("credentials", "list", "--json").out) == {
         "stack_name": "mycli",
