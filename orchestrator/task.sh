@@ -188,16 +188,17 @@ say "environment: ${MYCLI_ENV_NAMES:-none}"
 
 if [ -n "${MYCLI_REPO:-}" ]; then
   _protocols=${MYCLI_GIT_PROTOCOLS:-https:ssh} _workspace=${MYCLI_WORKSPACE:-/workspace/repo}
+  _no_tmp="the image needs a folder ${TMPDIR:-/tmp} that its user can write to"
   case $MYCLI_REPO in ssh://*) _over_ssh=1 ;; *://*) _over_ssh='' ;; *) _over_ssh=1 ;; esac
-  _scratch=$(mktemp -d "${TMPDIR:-/tmp}/mycli.XXXXXX") ||
-    fail "there is no folder for temporary files" "make ${TMPDIR:-/tmp} writable"
+  _scratch=$(mktemp -d "${TMPDIR:-/tmp}/mycli.XXXXXX" 2>/dev/null) ||
+    fail "there is no folder for temporary files" "$_no_tmp"
   need_git
   configure_ssh
   trust_folders
   enter "$_workspace" || {
     say "$_workspace cannot be written, or is not empty: using another folder"
-    enter "$(mktemp -d "${_scratch%/*}/mycli-repo.XXXXXX")" ||
-      fail "there is no folder to clone into" "make ${TMPDIR:-/tmp} writable"
+    enter "$(mktemp -d "${_scratch%/*}/mycli-repo.XXXXXX" 2>/dev/null)" ||
+      fail "there is no folder to clone into" "$_no_tmp"
   }
   clone || clone_failed
   _commit=$(become_git rev-parse --quiet --verify HEAD)

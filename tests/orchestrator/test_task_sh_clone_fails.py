@@ -38,9 +38,11 @@ def test_a_missing_workdir_is_told_apart_from_a_failed_clone(
 @every_shell
 def test_no_folder_for_temporary_files(shell: str, container: Container, server: str) -> None:
     sentence = "there is no folder for temporary files\n"
-    assert_failed(
+    said = assert_failed(
         container, shell, sentence, TMPDIR="/proc/nowhere", MYCLI_REPO=f"{server}/sample.git"
     )
+    assert "the image needs a folder /proc/nowhere that its user can write to\n" in said
+    assert "mktemp" not in said
 
 
 @every_shell
