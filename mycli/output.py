@@ -87,20 +87,21 @@ def json_document(document: Any) -> None:
 def json_stream(
     head: Mapping[str, Any],
     name: str,
-    pages: Iterable[Sequence[Any]],
+    pages: Iterable[Sequence[str]],
     tail: Callable[[], Mapping[str, Any]],
 ) -> None:
     """One JSON document with a list that need not fit into memory: head, the list, then tail.
 
-    The document is completed whatever happens while the pages come.
+    pages: of items that are JSON already. The document is completed whatever happens while they
+    come.
     """
-    encode = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes one for each item
+    encode = json.JSONEncoder(ensure_ascii=False).encode
     verbatim(encode(head)[:-1] + f', "{name}": [')
     separator = "\n  "
     try:
         for page in pages:
             if page:
-                verbatim(separator + ",\n  ".join(map(encode, page)))
+                verbatim(separator + ",\n  ".join(page))
                 separator = ",\n  "
             del page  # before the next one comes
     finally:

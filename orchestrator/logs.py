@@ -128,6 +128,7 @@ def _token_error(error: ClientError, request: LogsRequest) -> WireError | None:
     return invalid("next_token", "is refused by CloudWatch Logs", allowed)
 
 
+@functools.lru_cache  # of the lines of a burst many have the same
 def _time(milliseconds: int) -> str:
     return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03}Z"
 

@@ -151,18 +151,18 @@ def test_an_error_under_json_is_one_document(capsys: pytest.CaptureFixture[str])
     assert printed.err == "✗ what\n  what to do\n"
 
 
-@pytest.mark.parametrize("pages", [[], [[]], [[1, 2], [], [3]]])
+@pytest.mark.parametrize("pages", [[], [[]], [["1", "2"], [], ["3"]]])
 def test_a_long_list_is_one_document(
-    pages: list[list[int]], capsys: pytest.CaptureFixture[str]
+    pages: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     output.json_stream({"a": 1}, "items", pages, lambda: {"z": None})
-    expected = {"a": 1, "items": [item for page in pages for item in page], "z": None}
+    expected = {"a": 1, "items": [int(item) for page in pages for item in page], "z": None}
     assert json.loads(capsys.readouterr().out) == expected
 
 
 def test_a_list_that_ends_early_is_still_a_document(capsys: pytest.CaptureFixture[str]) -> None:
-    def pages() -> Iterator[list[int]]:
-        yield [1]
+    def pages() -> Iterator[list[str]]:
+        yield ["1"]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
