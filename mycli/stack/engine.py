@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,7 +142,15 @@ def _dotted(version: tuple[int, int, int]) -> str:
 
 
 def _ask(command: str, seconds: float) -> tuple[int, str]:
-    """Exit code and stdout of `pulumi version`."""
+    """Exit code and stdout of `pulumi version`.
+
+    It keeps a log of even that in its home: whoever only looks leaves nothing in ours.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        return _ask_in(scratch, command, seconds)
+
+
+def _ask_in(home: str, command: str, seconds: float) -> tuple[int, str]:
     process = subprocess.Popen(
         [command, "version"],
         stdin=subprocess.DEVNULL,
@@ -149,7 +158,7 @@ def _ask(command: str, seconds: float) -> tuple[int, str]:
         stderr=subprocess.DEVNULL,
         text=True,
         errors="replace",
-        env={**os.environ, "PULUMI_HOME": str(pulumi_home()), "PULUMI_SKIP_UPDATE_CHECK": "1"},
+        env={**os.environ, "PULUMI_HOME": home, "PULUMI_SKIP_UPDATE_CHECK": "1"},
         process_group=0,  # so that what it has started ends with it
     )
     with process:

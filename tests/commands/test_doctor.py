@@ -136,13 +136,14 @@ def test_the_engine(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch)
     found = diagnosis.engine()
     assert (found.verdict, "does not work (exit code 1)" in found.said) == ("warn", True)
     assert "`mycli init` installs one" in found.hint
-    a_pulumi(own_engine() / "bin", "echo v3.300.0")
+    a_pulumi(own_engine() / "bin", ': >"$PULUMI_HOME/its.log"; echo v3.300.0')
     (home / "pulumi" / "plugins" / "resource-aws-v7.51.1").mkdir(parents=True)
     found = diagnosis.engine()
     assert found.verdict == "ok"
     assert "v3.300.0" in found.said
     assert "aws-v7.51.1" in found.said
     assert "not used" in found.said
+    assert not (home / "pulumi" / "its.log").exists()  # doctor only looks
 
 
 def make_stack() -> str:
