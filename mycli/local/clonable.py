@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-_SCHEME = "file://"
+_SCHEME = "file://"  # no host: what follows is a path from the root
 
 
 def mounts(repo: str | None) -> list[str]:
@@ -15,7 +15,7 @@ def mounts(repo: str | None) -> list[str]:
     Only git's own folders are seen, read-only and where they are here: what is not committed stays
     apart. Nothing is added for an address elsewhere, nor for a folder that is no repository.
     """
-    if not repo or not repo.startswith(_SCHEME):
+    if not repo or not repo.startswith(f"{_SCHEME}/"):
         return []
     seen = [*dict.fromkeys(_git_places(Path(unquote(repo.removeprefix(_SCHEME)))))]
     if not seen:
