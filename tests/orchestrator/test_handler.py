@@ -201,7 +201,7 @@ def test_an_aws_that_does_not_answer_is_a_502(account: Account, hooks: Hooks) ->
 
     assert status == 502
     assert "did not answer" in answer["error"]
-    assert account.send(api_event('{"action": "list"}'))["headers"]["Retry-After"] == "2"
+    assert account.send(api_event('{"action": "list"}'))["headers"]["Retry-After"] == "1"
 
 
 def test_a_bug_is_a_500_with_a_request_id_and_no_internals(
