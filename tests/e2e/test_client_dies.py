@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.wire import LogsResponse
 from tests.fake_endpoint import Answer
 from tests.soak import sizes
 
@@ -44,7 +45,7 @@ def _when(action: str, *, answered: bool, has: Callable[[Any], bool] = bool) -> 
 
 
 def messages(page: Mapping[str, Any]) -> list[str]:
-    return [event["message"] for event in page["events"]]
+    return [event.message for event in LogsResponse.from_json(page).events]
 
 
 MOMENTS: Mapping[str, Moment] = {

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from orchestrator.wire import LogsResponse
 from tests.fake_endpoint import LOST, Answer
 from tests.soak import sizes
 
@@ -83,8 +84,8 @@ def test_an_endpoint_that_is_gone_for_a_while(machine: Machine, tmp_path: Path) 
 
     def fate(_: Mapping[str, Any], forward: Forward) -> Answer:
         answer = forward()
-        events = answer.document.get("events", ())
-        if any(event["message"] == "line 1" for event in events):
+        events = LogsResponse.from_json(answer.document).events
+        if any(event.message == "line 1" for event in events):
             flowing.set()
         return answer
 
