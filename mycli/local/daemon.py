@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import logging
 import os
 import signal
@@ -120,6 +121,7 @@ async def _serve(
         async def watched(message: Any) -> None:
             await send(message)
             if message["type"] == "lifespan.startup.complete":
+                gc.freeze()  # the emulator stays: the collector would walk it in each long page
                 os.write(started, _READY)
                 os.close(started)
                 logging.getLogger("mycli").warning("ready on 127.0.0.1:%s", account.port)

@@ -45,9 +45,10 @@ def mend(provided: Path) -> None:
     runtime._PYTHON_WORKER_SCRIPT = prologue + runtime._PYTHON_WORKER_SCRIPT
     # Here a function is ready once it is there.
     emulator.service("lambda_svc")._LAMBDA_STATE_TRANSITION_DELAY = 0
-    # The emulator waits 50 ms for a line of log from an invocation that prints none.
+    # The emulator waits 50 ms for a line of log from an invocation that prints none, and 5 ms for
+    # one more. Ours prints before it answers.
     runtime.Worker._drain_stderr_bounded = functools.partialmethod(
-        runtime.Worker._drain_stderr_bounded, first_line_wait=0.002
+        runtime.Worker._drain_stderr_bounded, first_line_wait=0.002, idle_confirm=0.001
     )
     _share_processes(emulator.service("lambda_svc"))
 
