@@ -54,7 +54,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
 
 def put_back(kept: Kept, home: Path) -> None:
     shutil.rmtree(home, ignore_errors=True)
-    shutil.copytree(kept.home, home, symlinks=True)
+    # Without the function's code: a process of it may still be there, and compiles it.
+    scratch = shutil.ignore_patterns("ministack-lambda-*")
+    shutil.copytree(kept.home, home, symlinks=True, ignore=scratch)
 
 
 def damages(path: Path, draw: random.Random) -> list[bytes | None]:
