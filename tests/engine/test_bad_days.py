@@ -39,7 +39,7 @@ def test_without_credentials(cloud: Cloud) -> None:
     del cloud.environment["AWS_ACCESS_KEY_ID"], cloud.environment["AWS_SECRET_ACCESS_KEY"]
     for verb in ("init", "destroy"):
         ran = type_in(cloud, verb, "--force")
-        refused(cloud, ran, "there are no AWS credentials", "aws configure")
+        refused(cloud, ran, "there are no AWS credentials", "set AWS_PROFILE")
 
 
 def test_with_expired_credentials(cloud: Cloud) -> None:

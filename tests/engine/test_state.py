@@ -63,7 +63,7 @@ def test_a_stack_whose_state_is_not_here_is_not_made_again(standing: Standing) -
     assert "--state" in ran.err
     assert "mycli:stack=mycli" in ran.err
     # Neither a profile nor a state.
-    assert {path.name for path in home.iterdir()} == {"cache", "pulumi"}
+    assert {path.name for path in home.iterdir()} == {"cache"}
     assert cloud.has() == before
     assert cloud.provider.steps == []
 
