@@ -193,7 +193,7 @@ def test_an_image_that_does_not_fit_is_refused_and_harms_nobody(
         leave = client.authorize_push("api")
     host, _, name = leave.repository_uri.partition("/")
     auth = (leave.username, leave.password)
-    with httpx.Client(base_url=f"http://{host}", auth=auth, trust_env=False) as http:
+    with httpx.Client(base_url=f"http://{host}", auth=auth, trust_env=False, timeout=60) as http:
         registry = Registry(http, name)
         kept = registry.push("1", b"small")
         left = os.statvfs(disk.mounted).f_bavail * os.statvfs(disk.mounted).f_bsize
