@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -52,7 +53,8 @@ def test_a_name_stands_for_an_image_until_it_is_taken_away(machine: Machine) -> 
     assert made["image"]["shell"] == "/bin/bash"
     ran = machine.run("exec", "--skip-git", "--image", "tool", "true")
     assert "  Image:        team/tool:1 (named tool)\n" in ran.out, ran
-    execution = machine.json("list", "--limit", "1")["executions"][0]
+    [name] = re.findall("Execution ID: +([0-9a-f]+)", ran.out)
+    execution = machine.json("status", name)
     shown = {name: execution[name] for name in ("image", "image_name", "cpu", "memory", "arch")}
     assert shown == {
         "image": "team/tool:1",
