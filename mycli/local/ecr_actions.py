@@ -13,22 +13,12 @@ from collections.abc import Callable
 from typing import Any
 
 from mycli.local import emulator, lifecycle, manifests
+from mycli.local.actions import Action, Refused, Request, answering
 from mycli.local.blobs import Blobs
 from mycli.local.registry_tokens import USER, Caller, Tokens
 
 _ACCESS_KEY = re.compile(r"Credential=([A-Z0-9]+)/")
 _MOST = 1000
-
-Request = dict[str, Any]
-Action = Callable[[Request], Any]
-
-
-class _Refused(Exception):
-    """An error as ECR answers it."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def mend(blobs: Blobs, tokens: Tokens, host: str, on_deleted: Callable[[str], None]) -> None:
@@ -55,21 +45,10 @@ def mend(blobs: Blobs, tokens: Tokens, host: str, on_deleted: Callable[[str], No
         "_complete_layer_upload": _by_the_registry,
     }
     for name, action in mended.items():
-        setattr(ecr, name, _answering(action))
+        setattr(ecr, name, answering(action))
     ecr._find_image = _find_image
     handlers = emulator.module("app").SERVICE_HANDLERS
     handlers["ecr"] = _with_tokens(handlers["ecr"], tokens, f"http://{host}")
-
-
-def _answering(action: Action) -> Action:
-    def answer(request: Request) -> Any:
-        try:
-            return action(request)
-        except _Refused as refusal:
-            responses = emulator.module("core.responses")
-            return responses.error_response_json(refusal.code, str(refusal), 400)
-
-    return answer
 
 
 def _with_tokens(handler: Any, tokens: Tokens, endpoint: str) -> Any:
@@ -117,11 +96,11 @@ def _repository(request: Request) -> str:
     return name
 
 
-def _missing(name: str) -> _Refused:
+def _missing(name: str) -> Refused:
     account_id = emulator.service("ecr")._registry_id()
-    return _Refused(
-        "RepositoryNotFoundException",
+    return Refused(
         f"The repository with name '{name}' does not exist in the registry with id '{account_id}'",
+        "RepositoryNotFoundException",
     )
 
 
@@ -129,9 +108,9 @@ def _create(create: Action, home: str) -> Action:
     def create_repository(request: Request) -> Any:
         if not manifests.REPOSITORY.fullmatch(str(request.get("repositoryName", ""))):
             reason = "Invalid parameter at 'repositoryName' failed to satisfy constraint: "
-            raise _Refused("InvalidParameterException", reason + manifests.REPOSITORY.pattern)
+            raise Refused(reason + manifests.REPOSITORY.pattern)
         if emulator.service("ecr").get_region() != home:
-            raise _Refused("InvalidParameterException", f"The registry here is that of {home}.")
+            raise Refused(f"The registry here is that of {home}.")
         return create(request)
 
     return create_repository
@@ -172,7 +151,7 @@ def _put_policy(put: Action) -> Action:
         try:
             lifecycle.rules(str(request.get("lifecyclePolicyText", "")))
         except ValueError as error:
-            raise _Refused("InvalidParameterException", str(error)) from None
+            raise Refused(str(error)) from None
         return put(request)
 
     return put_lifecycle_policy
@@ -184,17 +163,17 @@ def _put_image(blobs: Blobs, request: Request) -> Any:
     there = manifests.find(name, tag) if tag else None
     try:
         if tag is not None and not manifests.TAG.fullmatch(tag):
-            raise _Refused("InvalidParameterException", f"'{tag}' is no tag")
+            raise Refused(f"'{tag}' is no tag")
         image = manifests.put(blobs, name, body, request.get("imageManifestMediaType", ""), tag)
     except manifests.TagTaken as taken:
-        raise _Refused("ImageTagAlreadyExistsException", str(taken)) from None
+        raise Refused(str(taken), "ImageTagAlreadyExistsException") from None
     except manifests.NotThere as missing:
-        raise _Refused("LayersNotFoundException", str(missing)) from None
+        raise Refused(str(missing), "LayersNotFoundException") from None
     except manifests.Refused as refused:
-        raise _Refused("InvalidParameterException", str(refused)) from None
+        raise Refused(str(refused)) from None
     if there is image:
         reason = f"Image with digest '{image['imageDigest']}' and tag '{tag}' already exists"
-        raise _Refused("ImageAlreadyExistsException", reason)
+        raise Refused(reason, "ImageAlreadyExistsException")
     responses = emulator.module("core.responses")
     return responses.json_response({"image": _shape(image, _image_id(image, tag))})
 
@@ -224,7 +203,7 @@ def _describe_images(request: Request) -> Any:
             image = _find_image(name, image_id)
             if image is None:
                 reason = f"The image with imageId {json.dumps(image_id)} does not exist within the "
-                raise _Refused("ImageNotFoundException", f"{reason}repository with name '{name}'")
+                raise Refused(f"{reason}repository with name '{name}'", "ImageNotFoundException")
             found.append(image)
     return _page(request, "imageDetails", [_details(i) for i in found if _asked_for(request, i)])
 
@@ -302,11 +281,11 @@ def _check_layers(blobs: Blobs, request: Request) -> Any:
 def _layer_url(blobs: Blobs, host: str, request: Request) -> Any:
     name, digest = _repository(request), str(request.get("layerDigest", ""))
     if not manifests.DIGEST.fullmatch(digest) or blobs.size(name, digest) is None:
-        raise _Refused("LayersNotFoundException", f"there is no layer {digest} here")
+        raise Refused(f"there is no layer {digest} here", "LayersNotFoundException")
     url = f"http://{host}/v2/{name}/blobs/{digest}"
     answer = {"downloadUrl": url, "layerDigest": digest}
     return emulator.module("core.responses").json_response(answer)
 
 
 def _by_the_registry(_request: Request) -> Any:
-    raise _Refused("UnsupportedOperationException", "Layers come by `docker push` here.")
+    raise Refused("Layers come by `docker push` here.", "UnsupportedOperationException")

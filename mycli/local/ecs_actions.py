@@ -13,23 +13,13 @@ from datetime import datetime
 from typing import Any
 
 from mycli.local import emulator
+from mycli.local.actions import Action, Refused, Request, answering
 from mycli.local.tasks import Tasks
 from orchestrator.wire import OVERRIDES_LIMIT, WireError, check_fargate_size
 
 MAX_RUN = 10
 MAX_DESCRIBE = 100
 MAX_DELETE = 10
-
-Request = dict[str, Any]
-Action = Callable[[Request], Any]
-
-
-class _Refused(Exception):
-    """An error as ECS answers it."""
-
-    def __init__(self, message: str, code: str = "InvalidParameterException") -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def mend(tasks: Tasks) -> None:
@@ -50,18 +40,7 @@ def mend(tasks: Tasks) -> None:
         "ListTasks": _list_tasks(actions["ListTasks"]),
     }
     for name, action in mended.items():
-        actions[name] = _answering(action)
-
-
-def _answering(action: Action) -> Action:
-    def answer(request: Request) -> Any:
-        try:
-            return action(request)
-        except _Refused as refusal:
-            responses = emulator.module("core.responses")
-            return responses.error_response_json(refusal.code, str(refusal), 400)
-
-    return answer
+        actions[name] = answering(action)
 
 
 def _revision_of(resolve: Callable[[str], str]) -> Callable[[str], str]:
@@ -92,7 +71,7 @@ def _register(register: Action) -> Action:
             _check_size(request.get("cpu"), request.get("memory"), "ClientException")
         if len(request.get("containerDefinitions", [])) > 1:
             reason = "The account on this machine runs one container a task."
-            raise _Refused(reason, "ClientException")
+            raise Refused(reason, "ClientException")
         return register(request)
 
     return register_task_definition
@@ -103,7 +82,7 @@ def _check_size(cpu: Any, memory: Any, code: str = "InvalidParameterException") 
         check_fargate_size(int(cpu), int(memory))
     except (TypeError, ValueError, WireError):
         message = "No Fargate configuration exists for given values: "
-        raise _Refused(f"{message}{cpu} CPU, {memory} memory.", code) from None
+        raise Refused(f"{message}{cpu} CPU, {memory} memory.", code) from None
 
 
 def _list_definitions(request: Request) -> Any:
@@ -143,7 +122,7 @@ def _delete_definitions(request: Request) -> Any:
     ecs = emulator.service("ecs")
     references: list[str] = request.get("taskDefinitions", [])
     if not 0 < len(references) <= MAX_DELETE:
-        raise _Refused(f"Specify 1 to {MAX_DELETE} task definitions.")
+        raise Refused(f"Specify 1 to {MAX_DELETE} task definitions.")
     used = {
         task["taskDefinitionArn"] for task in ecs._tasks.values() if task["lastStatus"] != "STOPPED"
     }
@@ -179,7 +158,7 @@ def _delete_cluster(delete: Action) -> Action:
             if task["lastStatus"] != "STOPPED"
         ):
             reason = "The Cluster cannot be deleted while Tasks are active."
-            raise _Refused(reason, "ClusterContainsTasksException")
+            raise Refused(reason, "ClusterContainsTasksException")
         return delete(request)
 
     return delete_cluster
@@ -199,11 +178,11 @@ def _run_task(tasks: Tasks, run: Action) -> Action:
             if known:
                 if any(task["_asked"] != asked for task in known):
                     reason = "The clientToken is in use with a different RunTask request."
-                    raise _Refused(reason, "ConflictException")
+                    raise Refused(reason, "ConflictException")
                 found = [ecs._sanitize(task) for task in known]
                 return ecs.json_response({"tasks": found, "failures": []})
             if not tasks.can_keep():  # it would run, and the answer would be that nobody knows
-                raise _Refused("The disk is full.", "ClientException")
+                raise Refused("The disk is full.", "ClientException")
             status, headers, body = run(request)
             if status != 200:
                 return status, headers, body
@@ -220,24 +199,24 @@ def _run_task(tasks: Tasks, run: Action) -> Action:
 def _check_run(request: Request) -> None:
     ecs = emulator.service("ecs")
     if not 1 <= request.get("count", 1) <= MAX_RUN:
-        raise _Refused(f"count must be 1 to {MAX_RUN}.")
+        raise Refused(f"count must be 1 to {MAX_RUN}.")
     if ecs._resolve_cluster_name(request.get("cluster", "default")) not in ecs._clusters:
-        raise _Refused("Cluster not found.", "ClusterNotFoundException")
+        raise Refused("Cluster not found.", "ClusterNotFoundException")
     definition = ecs._task_defs.get(ecs._resolve_td_key(request.get("taskDefinition", "")))
     if definition is None:
-        raise _Refused("Unable to find task definition.", "ClientException")
+        raise Refused("Unable to find task definition.", "ClientException")
     if definition["status"] != "ACTIVE":
-        raise _Refused("TaskDefinition is inactive", "ClientException")
+        raise Refused("TaskDefinition is inactive", "ClientException")
     overrides = request.get("overrides") or {}
     size = len(json.dumps(overrides, separators=(",", ":"), ensure_ascii=False))
     if size > OVERRIDES_LIMIT:
         reason = f"Container Overrides length must be at most {OVERRIDES_LIMIT}"
-        raise _Refused(f"{reason}, and is {size}.")
+        raise Refused(f"{reason}, and is {size}.")
     names = {container["name"] for container in definition["containerDefinitions"]}
     for override in overrides.get("containerOverrides", []):
         if override.get("name") not in names:
             name = override.get("name")
-            raise _Refused(
+            raise Refused(
                 f"Override for container named {name} is not a container in the definition."
             )
     if "FARGATE" in definition.get("requiresCompatibilities", []):
@@ -255,7 +234,7 @@ def _stop_task(tasks: Tasks, request: Request) -> Any:
     cluster = ecs._resolve_cluster_name(request.get("cluster", "default"))
     task = ecs._resolve_task(request.get("task", ""), cluster)
     if task is None:
-        raise _Refused("The referenced task was not found.")
+        raise Refused("The referenced task was not found.")
     tasks.stop(task, request.get("reason") or "Task stopped by user")
     return ecs.json_response({"task": ecs._sanitize(task)})
 
@@ -263,7 +242,7 @@ def _stop_task(tasks: Tasks, request: Request) -> Any:
 def _describe_tasks(describe: Action) -> Action:
     def describe_tasks(request: Request) -> Any:
         if not 0 < len(request.get("tasks", [])) <= MAX_DESCRIBE:
-            raise _Refused(f"Specify 1 to {MAX_DESCRIBE} tasks.")
+            raise Refused(f"Specify 1 to {MAX_DESCRIBE} tasks.")
         return describe(request)
 
     return describe_tasks
@@ -272,7 +251,7 @@ def _describe_tasks(describe: Action) -> Action:
 def _list_tasks(list_tasks: Action) -> Action:
     def list_tasks_by_one_filter(request: Request) -> Any:
         if request.get("startedBy") and {"family", "serviceName", "desiredStatus"} & set(request):
-            raise _Refused("startedBy must be the only filter.")
+            raise Refused("startedBy must be the only filter.")
         return list_tasks(request)
 
     return list_tasks_by_one_filter
