@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mycli import output
 from mycli.building import registry
-from mycli.building.builder import build, find_builder, push
+from mycli.building.builder import Builder, build, find_builder, push
 from mycli.building.inputs import PLATFORMS, Inputs, read_inputs
 from mycli.building.running import ending_cleanly
 from mycli.building.services import Service
@@ -115,6 +115,11 @@ def tell(inputs: Inputs, *, beside_clone: bool = False) -> None:
 
 def build_here(inputs: Inputs) -> Image:
     """Build it into the builder's own store. Raises BuildError, and says what it does."""
+    return _build(inputs)[0]
+
+
+def _build(inputs: Inputs) -> tuple[Image, Builder]:
+    """The image, and in whose store it is."""
     service, tag = inputs.service, inputs.tag
     _warn_of_size(inputs)
     builder = find_builder()
@@ -131,18 +136,17 @@ def build_here(inputs: Inputs) -> Image:
             f"{service.name}: the build failed ({builder}: exit code {code})",
             "what it said stands above; only files that git tracks are there during the build",
         )
-    return _image(inputs, "built", name)
+    return _image(inputs, "built", name), builder
 
 
 def build_and_push(client: Client, inputs: Inputs) -> Image:
     """Unless the registry has it: build it, and push it."""
     if found := find(client, inputs):
         return found
-    built = build_here(inputs)
+    built, builder = _build(inputs)
     service = inputs.service
     leave = client.authorize_push(service.repository)
     address = f"{leave.repository_uri}:{inputs.tag}"
-    builder = find_builder()
     output.step(f"Pushing {address}")
     interrupted = f"interrupted: the push of {service.name} may not be complete; run it again"
     logged_in = registry.login(leave, for_podman=builder.is_podman)
