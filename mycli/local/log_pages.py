@@ -38,19 +38,9 @@ def get_log_events(data: Event) -> Any:
     at = min(int(place), len(events))
     first = at if direction == "f" else max(0, at - limit)
     last = events.page_end(first, limit) if direction == "f" else at
-    page = ",".join([_document(*pair) for pair in events.pairs(first, last)])
-    tokens = json.dumps({"nextForwardToken": f"f/{last}", "nextBackwardToken": f"b/{first}"})
-    status, headers, _ = logs.json_response({})
-    return status, headers, f'{{"events":[{page}],{tokens[1:]}'.encode()
-
-
-_quoted = json.JSONEncoder(ensure_ascii=False).encode
-
-
-def _document(milliseconds: int, message: str) -> str:
-    """An event as JSON, in a third of the time that it takes by way of a dict."""
-    at = f"{milliseconds}"
-    return f'{{"timestamp":{at},"message":{_quoted(message)},"ingestionTime":{at}}}'
+    tokens = {"nextForwardToken": f"f/{last}", "nextBackwardToken": f"b/{first}"}
+    status, headers, rest = logs.json_response(tokens)
+    return status, headers, b'{"events":[' + events.documents(first, last) + b"]," + rest[1:]
 
 
 def filter_log_events(data: Event) -> Any:

@@ -1,4 +1,4 @@
-"""CloudWatch Logs on this machine: each stream is a file of JSON lines, `[milliseconds, message]`.
+"""CloudWatch Logs on this machine: each stream is a file of events as AWS answers them.
 
 The emulator keeps every event in memory and writes nothing before a clean shutdown. Here an event
 is on disk once it can be read, a kill of the daemon loses none, and a stream of 200,000 lines costs
@@ -12,10 +12,11 @@ import bisect
 import contextlib
 import json
 import logging
+import re
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -38,12 +39,13 @@ class EventFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._places: array.array[int] | None = None
+        self._damaged: set[int] = set()
         self._indexing = threading.Lock()
 
     def _index(self) -> array.array[int]:
         with self._indexing:  # the first to ask makes it: writer and reader may meet here
             if self._places is None:
-                self._places = _places(self.path)
+                self._places, self._damaged = _look_through(self.path)
             return self._places
 
     def __len__(self) -> int:
@@ -59,28 +61,36 @@ class EventFile:
         return self._read(first, first + 1)[0]
 
     def _read(self, first: int, last: int) -> list[Event]:
-        pairs = self.pairs(first, last)
-        return [_event(number, *pair) for number, pair in enumerate(pairs, first)]
+        events: list[Event] = json.loads(b"[" + self.documents(first, last) + b"]")
+        return [{**event, "eventId": f"{number:020}"} for number, event in enumerate(events, first)]
 
-    def pairs(self, first: int, last: int) -> list[tuple[int, str]]:
-        """The milliseconds and the message of these events, which is all that there is of them."""
+    def documents(self, first: int, last: int) -> bytes:
+        """These events as JSON, with commas between them: as they stand in the file."""
         if first >= last:
-            return []
+            return b""
         places = self._index()
         with self.path.open("rb") as file:
             file.seek(places[first])
-            *lines, _ = file.read(places[last] - places[first]).split(b"\n")
-        with contextlib.suppress(ValueError, TypeError):  # at once, as long as none is damaged
-            pairs = [(milliseconds, text) for milliseconds, text in json.loads(_joined(lines))]
-            if len(pairs) == len(lines):
-                return pairs
-        return [_parse(line) for line in lines]
+            content = file.read(places[last] - places[first] - 1)
+        damaged = [number - first for number in self._damaged if first <= number < last]
+        if not damaged:
+            return content.replace(b"\n", b",")
+        lines = content.split(b"\n")
+        for number in damaged:
+            lines[number] = _DAMAGED
+        return b",".join(lines)
 
     def page_end(self, first: int, limit: int) -> int:
         """Where a page of at most this many events, and 1 MB, ends. A long event stands alone."""
         places = self._index()
         most = min(len(places) - 1, first + limit)
-        fitting = bisect.bisect_right(places, places[first] + PAGE_BYTES, first, most + 1) - 1
+        largest = places[first] + PAGE_BYTES
+
+        def messages_end(number: int) -> int:
+            return places[number] - (number - first) * _AROUND_MESSAGE
+
+        ends = range(first, most + 1)
+        fitting = first + bisect.bisect_right(ends, largest, key=messages_end) - 1
         return max(fitting, min(first + 1, most))
 
     def extend(self, events: Iterable[Event]) -> None:
@@ -94,43 +104,44 @@ class EventFile:
         return []  # in the emulator's snapshots: the file is the record
 
 
-def _places(path: Path) -> array.array[int]:
-    """Where the lines of a file end, after 0. A last line that a kill cut short is taken off."""
-    places = array.array("Q", [0])
+def _look_through(path: Path) -> tuple[array.array[int], set[int]]:
+    """Where the lines of a file end, after 0, and the numbers of those that are no event.
+
+    A last line that a kill cut short is taken off.
+    """
+    places, damaged = array.array("Q", [0]), set[int]()
     with contextlib.suppress(FileNotFoundError), path.open("rb+") as file:
-        for line in file:
+        for number, line in enumerate(file):
             if not line.endswith(b"\n"):
                 file.truncate(places[-1])
                 break
+            if not _is_event(line):
+                damaged.add(number)
             places.append(places[-1] + len(line))
-    return places
+    return places, damaged
+
+
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _line(milliseconds: int, message: str) -> bytes:
-    # Not escaped: a page's size is then about that of its messages.
-    return json.dumps([milliseconds, message], ensure_ascii=False).encode(errors="replace") + b"\n"
+    at = f"{milliseconds}"
+    event = f'{{"timestamp":{at},"message":{_quoted(message)},"ingestionTime":{at}}}\n'
+    return event.encode(errors="replace")
 
 
-def _joined(lines: Sequence[bytes]) -> bytes:
-    return b"[" + b",".join(lines) + b"]"
+_TEXT = rb'"(?:[^"\\\x00-\x1f]++|\\["\\/bfnrtu])*+"'
+_EVENT = re.compile(rb'\{"timestamp":\d+,"message":' + _TEXT + rb',"ingestionTime":\d+\}\n')
+_AROUND_MESSAGE = len(_line(10**12, ""))
+_DAMAGED = _line(0, "[mycli] this line of the log is damaged").removesuffix(b"\n")
 
 
-def _parse(line: bytes) -> tuple[int, str]:
-    """A damaged line hides no other one: it says so in its place."""
+def _is_event(line: bytes) -> bool:
     try:
-        milliseconds, message = json.loads(line)
-    except (ValueError, TypeError):
-        return 0, "[mycli] this line of the log is damaged"
-    return milliseconds, message
-
-
-def _event(number: int, milliseconds: int, message: str) -> Event:
-    return {
-        "timestamp": milliseconds,
-        "message": message,
-        "ingestionTime": milliseconds,
-        "eventId": f"{number:020}",
-    }
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return bool(_EVENT.fullmatch(line))
 
 
 class Streams(dict[str, Event]):

@@ -291,19 +291,47 @@ def test_a_line_that_a_kill_cut_short_is_dropped(tmp_path: Path) -> None:
     assert [event["message"] for event in EventFile(file)[:]] == ["whole", "also", "next"]
 
 
-def test_a_damaged_line_hides_no_other_one(tmp_path: Path) -> None:
+SECOND = b'{"timestamp":1001,"message":"second","ingestionTime":1001}'
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"",
+        b"\0\r\xff",
+        b"[1001]",
+        SECOND.replace(b"second", b'sec"ond'),
+        SECOND.replace(b"second", b"sec\\ond"),
+        SECOND.replace(b"second", b"second\\"),
+        SECOND.replace(b"second", b"sec\0ond"),
+        SECOND.replace(b"second", b"\xff"),
+        SECOND[1:],
+        SECOND[:-1],
+        SECOND + b",",
+    ],
+)
+def test_a_damaged_line_hides_no_other_one(tmp_path: Path, damaged: bytes) -> None:
     file = tmp_path / "stream"
     EventFile(file).extend(events("first", "second", "third"))
-    content = file.read_bytes()
-    file.write_bytes(content.replace(b'[1001, "second"]', b"\0\r\xff"))
+    first, second, third = file.read_bytes().splitlines()
+    assert second == SECOND
+    file.write_bytes(b"\n".join([first, damaged, third, b""]))
     told = [event["message"] for event in EventFile(file)[:]]
     assert told == ["first", "[mycli] this line of the log is damaged", "third"]
+    assert [event["message"] for event in EventFile(file)[2:]] == ["third"]
+
+
+def test_what_was_printed_is_damaged_by_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "stream"
+    printed = [chr(code) for code in [*range(0x500), 0x2028, 0xFFFF, 0x1F600]]
+    EventFile(file).extend(events(*printed, *[text * 2 for text in printed]))
+    assert [event["message"] for event in EventFile(file)[: len(printed)]] == printed
 
 
 def test_a_page_has_a_megabyte_at_most(tmp_path: Path) -> None:
     stream = EventFile(tmp_path / "stream")
     stream.extend(events(*["x" * (PAGE_BYTES // 4)] * 6, "y" * (PAGE_BYTES * 2), "z"))
-    assert stream.page_end(0, 10_000) == 3
+    assert stream.page_end(0, 10_000) == 4  # of messages: they are what is counted
     assert stream.page_end(0, 2) == 2
     assert stream.page_end(6, 10_000) == 7  # too long for a page, so a page of its own
     assert stream.page_end(8, 10_000) == 8
