@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import importlib.util
+import queue
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ _PROVIDED = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "
 
 # How many processes a function has at most; a request that finds none free waits for one.
 _PROCESSES = 8
+
+# How long to wait for the first line that an invocation printed, and for one more.
+_PRINTED_SECONDS = (0.002, 0.0002)
 
 # Put in front of the emulator's own worker script, which sets the function's variables afterwards.
 _ONLY_WHAT_LAMBDA_HAS = """
@@ -45,12 +49,17 @@ def mend(provided: Path) -> None:
     runtime._PYTHON_WORKER_SCRIPT = prologue + runtime._PYTHON_WORKER_SCRIPT
     # Here a function is ready once it is there.
     emulator.service("lambda_svc")._LAMBDA_STATE_TRANSITION_DELAY = 0
-    # The emulator waits 50 ms for a line of log from an invocation that prints none, and 5 ms for
-    # one more. Ours prints before it answers.
-    runtime.Worker._drain_stderr_bounded = functools.partialmethod(
-        runtime.Worker._drain_stderr_bounded, first_line_wait=0.002, idle_confirm=0.001
-    )
+    runtime.Worker._drain_stderr_bounded = _printed
     _share_processes(emulator.service("lambda_svc"))
+
+
+def _printed(worker: Any) -> str:
+    """What an invocation printed. Ours print before they answer: the emulator waits 50 ms."""
+    lines: list[str] = []
+    with contextlib.suppress(queue.Empty):
+        while True:
+            lines.append(worker._stderr_queue.get(timeout=_PRINTED_SECONDS[bool(lines)]))
+    return "\n".join(lines)
 
 
 def _share_processes(lambdas: Any) -> None:
