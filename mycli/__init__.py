@@ -25,7 +25,7 @@ from mycli.errors import (
 
 if TYPE_CHECKING:
     from mycli.client import Client
-    from mycli.execution import Execution, Line
+    from mycli.execution import Execution, Line, Lines
     from mycli.stack.automation import Settings, Stack
     from mycli.stack.registries import RegistryLogin
 
@@ -43,6 +43,7 @@ __all__ = [
     "ExecutionNotFound",
     "ImageNotFound",
     "Line",
+    "Lines",
     "LocalAccountError",
     "MycliError",
     "RegistryLogin",
@@ -61,6 +62,7 @@ _LAZY = {
     "Client": "client",
     "Execution": "execution",
     "Line": "execution",
+    "Lines": "execution",
     "RegistryLogin": "stack.registries",
     "Settings": "stack.automation",
     "Stack": "stack.automation",

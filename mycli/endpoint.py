@@ -158,9 +158,12 @@ class Endpoint:
 
     def _parse(self, response: httpx.Response, answer: type[Answer]) -> Answer:
         self._reached = True
-        document = _json_object(response)
-        if response.status_code != 200:
-            raise self._refused(response, document)
+        status, headers = response.status_code, response.headers
+        text = response.content.decode(errors="replace")
+        del response  # a page of a log is long: this is one time less of it in memory
+        document = _json_object(text)
+        if status != 200:
+            raise self._refused(status, headers, document)
         # Some answers have no field that must be there, so one that has none of them is no answer.
         known = {item.name for item in dataclasses.fields(answer)}
         if known and not document.keys() & known:
@@ -172,13 +175,14 @@ class Endpoint:
 
     # --- What went wrong -----------------------------------------------------------------------
 
-    def _refused(self, response: httpx.Response, document: dict[str, Any]) -> MycliError:
-        status = response.status_code
+    def _refused(
+        self, status: int, headers: Mapping[str, str], document: dict[str, Any]
+    ) -> MycliError:
         ours = "error" in document  # API Gateway's own answers have a `message` instead
         text = str(document.get("error") or document.get("message") or f"HTTP {status}")
         hint = str(document.get("hint") or "")
         if status == 429:
-            after = _seconds(response.headers.get("Retry-After"))
+            after = _seconds(headers.get("Retry-After"))
             return Throttled(
                 status, text if ours else f"AWS throttles requests ({text})", hint, after
             )
@@ -191,7 +195,7 @@ class Endpoint:
             return Unauthorized(status, text, _OTHER_KEY)  # the function's hint is for programmers
         if status == 404:
             return ExecutionNotFound(status, text, hint)
-        after = response.headers.get("Retry-After")
+        after = headers.get("Retry-After")
         return ApiError(status, text, hint, None if after is None else _seconds(after))
 
     def _gateway(self, status: int, text: str) -> EndpointError:
@@ -226,10 +230,10 @@ class Endpoint:
         return EndpointError(cause, hint, may_pass=True)
 
 
-def _json_object(response: httpx.Response) -> dict[str, Any]:
+def _json_object(text: str) -> dict[str, Any]:
     """The JSON object in an answer; {} where it is anything else."""
     try:
-        document: object = response.json()
+        document: object = json.loads(text)
     except ValueError:
         return {}
     return cast("dict[str, Any]", document) if isinstance(document, dict) else {}

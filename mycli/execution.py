@@ -16,7 +16,8 @@ from orchestrator import wire
 
 Phase = Literal["setup", "output", "end"]
 
-PAGE_LINES = 10_000  # as many as GetLogEvents has in a page
+PAGE_LINES = 20_000  # two pages of GetLogEvents
+PIECE_CHARACTERS = 32_768
 # What was there before comes back: lost connections are borne for so long while following.
 FOLLOWING_PATIENCE_SECONDS = 600.0
 # Following asks, and waits here: a request that the function holds keeps one of its processes from
@@ -37,6 +38,18 @@ class Line(NamedTuple):
     at: str
     text: str
     phase: Phase
+
+
+class Lines(NamedTuple):
+    """Lines of one time and phase that follow each other, with newlines between them."""
+
+    at: str
+    text: str
+    phase: Phase
+
+    def printed(self, before: str = "") -> str:
+        """All of them, each with its newline, and with `before` in front of it."""
+        return before + self.text.replace("\n", f"\n{before}") + "\n"
 
 
 class Execution:
@@ -113,14 +126,17 @@ class Execution:
         follow: wait for more until the command has ended; else only what is there now.
         """
         for page in self.pages(follow):
-            yield from (line.text for line in page if line.phase == "output")
+            for lines in page:
+                if lines.phase == "output":
+                    yield from lines.text.split("\n")
 
     def events(self, follow: bool = True) -> Iterator[Line]:
         """Every line of the log, with its time and whether the command printed it."""
         for page in self.pages(follow):
-            yield from page
+            for at, text, phase in page:
+                yield from (Line(at, line, phase) for line in text.split("\n"))
 
-    def pages(self, follow: bool = True) -> Iterator[Sequence[Line]]:
+    def pages(self, follow: bool = True) -> Iterator[Sequence[Lines]]:
         """The same by pages, as they come: only one is ever in memory.
 
         A page that was lost on its way is asked for again, so no line is missing and none comes
@@ -134,24 +150,26 @@ class Execution:
             asked_at = time.monotonic()
             page = self._page(token)
             took = time.monotonic() - asked_at
+            lines, exit_code = list[Lines](), None
             if page.events:
                 lines, phase, exit_code = _in_phases(page.events, self.id, phase)
-                if exit_code is not None:
-                    self.exit_code = exit_code
+            if page.done and page.exit_code is not None:
+                exit_code = page.exit_code
+            if exit_code is not None:
+                self.exit_code = exit_code
+            # GetLogEvents repeats the token where nothing more is there for now.
+            is_last = not follow and page.next_token in (None, token)
+            is_last = is_last or page.done or (follow and phase == "end")
+            token = page.next_token or token
+            is_flowing = not follow or _is_flowing(page)
+            del page  # before the lines are printed: its memory is used again
+            if lines:
                 pauses = self._pauses()
                 yield lines
-                del lines
-            if page.done and page.exit_code is not None:
-                self.exit_code = page.exit_code
-            if page.done or (follow and phase == "end"):
+                del lines  # before the next ones come
+            if is_last:
                 return
-            # GetLogEvents repeats the token where nothing more is there for now.
-            if not follow and page.next_token in (None, token):
-                return
-            token = page.next_token or token
-            is_flowing = _is_flowing(page)
-            del page  # before the next one comes
-            if follow and not is_flowing:
+            if not is_flowing:
                 self._rest(next(pauses), took)
 
     def _page(self, token: str | None) -> wire.LogsResponse:
@@ -161,7 +179,7 @@ class Execution:
             wait_seconds=0,
             limit=PAGE_LINES,
             as_text=False,
-            in_columns=True,
+            grouped=True,
         )
         is_there = token is not None or self.started is not None
         patience = FOLLOWING_PATIENCE_SECONDS if is_there else PATIENCE_SECONDS
@@ -179,32 +197,59 @@ class Execution:
             pause = min(pause * 1.5, longest)
 
 
+def _parts(text: str, sign: str) -> Iterator[str]:
+    """The same lines: those with the sign one by one, those in between together."""
+    start = 0
+    while (found := text.find(sign, start)) >= 0:
+        line = max(text.rfind("\n", start, found) + 1, start)
+        if line > start:
+            yield from _pieces(text[start : line - 1])
+        end = text.find("\n", found)
+        if end < 0:
+            yield text[line:]
+            return
+        yield text[line:end]
+        start = end + 1
+    yield from _pieces(text[start:])
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The same lines, in texts for which there is memory at hand: that of a page is given back."""
+    start = 0
+    while (end := text.find("\n", start + PIECE_CHARACTERS)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
+
+
 def _is_flowing(page: wire.LogsResponse) -> bool:
-    characters = sum(len(event.message) for event in page.events)
-    return len(page.events) >= FLOWING_LINES or characters >= FLOWING_CHARACTERS
+    lines = sum(event.lines.count("\n") + 1 for event in page.events)
+    characters = sum(len(event.lines) for event in page.events)
+    return lines >= FLOWING_LINES or characters >= FLOWING_CHARACTERS
 
 
 def _in_phases(
-    events: Sequence[wire.LogEvent], execution_id: str, phase: Phase
-) -> tuple[list[Line], Phase, int | None]:
+    events: Sequence[wire.LogLines], execution_id: str, phase: Phase
+) -> tuple[list[Lines], Phase, int | None]:
     """The events as lines without the markers; the phase after them; the end marker's exit code."""
     sign = wire.sign(execution_id)
     begin = wire.begin_marker(execution_id)
     exit_code: int | None = None
-    lines: list[Line] = []
-    for event in events:
-        text, now = event.message, phase
-        if sign in text:
-            if phase == "setup" and text.endswith(begin):
-                text, now = text.removesuffix(begin), "output"
-            elif phase != "end" and (found := wire.split_end_marker(execution_id, text)):
-                (text, exit_code), now = found, "end"
-            elif phase == "output":  # task.sh says why it stops the command
-                text, _, said = text.partition(sign)
-                lines += [Line(event.at, text, phase)] if text else []
-                lines.append(Line(event.at, f"mycli: {said}", "end"))
-                continue
-        if text or now == phase:
-            lines.append(Line(event.at, text, phase))
-        phase = now
+    lines: list[Lines] = []
+    for at, together in events:
+        for part in _parts(together, sign):
+            text, now = part, phase
+            if sign in text:
+                if phase == "setup" and text.endswith(begin):
+                    text, now = text.removesuffix(begin), "output"
+                elif phase != "end" and (found := wire.split_end_marker(execution_id, text)):
+                    (text, exit_code), now = found, "end"
+                elif phase == "output":  # task.sh says why it stops the command
+                    text, _, said = text.partition(sign)
+                    lines += [Lines(at, text, phase)] if text else []
+                    lines.append(Lines(at, f"mycli: {said}", "end"))
+                    continue
+            if text or now == phase:
+                lines.append(Lines(at, text, phase))
+            phase = now
     return lines, phase, exit_code

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import sys
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _STYLES = {"step": "36", "done": "32", "warning": "33", "error": "31"}
 _LINE_BREAK = "\n"
+BETWEEN_ITEMS = ",\n  "  # of a list that is printed page by page
 
 
 def step(text: str) -> None:
@@ -49,14 +51,15 @@ def result(text: str) -> None:
     _write(sys.stdout, text + "\n")
 
 
-def verbatim(text: str, *, beside: bool = False) -> None:
+def verbatim(texts: Iterable[str], *, beside: bool = False) -> None:
     """What a command printed, as it is and at once, in UTF-8: the result, or beside the result."""
     stream = sys.stderr if beside else sys.stdout
     with contextlib.suppress(OSError) if beside else contextlib.nullcontext():
         stream.flush()
-        left = memoryview(text.encode(errors="replace"))
-        while left:  # under PYTHONUNBUFFERED a pipe may take only a part at once
-            left = left[stream.buffer.write(left) :]
+        for text in texts:
+            left = memoryview(text.encode(errors="replace"))
+            while left:  # under PYTHONUNBUFFERED a pipe may take only a part at once
+                left = left[stream.buffer.write(left) :]
         stream.buffer.flush()
 
 
@@ -87,25 +90,23 @@ def json_document(document: Any) -> None:
 def json_stream(
     head: Mapping[str, Any],
     name: str,
-    pages: Iterable[Sequence[str]],
+    pages: Iterable[Iterable[str]],
     tail: Callable[[], Mapping[str, Any]],
 ) -> None:
     """One JSON document with a list that need not fit into memory: head, the list, then tail.
 
-    pages: of items that are JSON already. The document is completed whatever happens while they
-    come.
+    pages: of items that are JSON already, of one or of several with BETWEEN_ITEMS. The document is
+    completed whatever happens while they come.
     """
     encode = json.JSONEncoder(ensure_ascii=False).encode
-    verbatim(encode(head)[:-1] + f', "{name}": [')
-    separator = "\n  "
+    verbatim([encode(head)[:-1], f', "{name}": ['])
+    before = itertools.chain(["\n  "], itertools.repeat(BETWEEN_ITEMS))
     try:
         for page in pages:
-            if page:
-                verbatim(separator + ",\n  ".join(page))
-                separator = ",\n  "
+            verbatim(next(before) + items for items in page)
             del page  # before the next one comes
     finally:
-        verbatim("\n], " + encode(tail())[1:] + "\n")
+        verbatim(["\n], ", encode(tail())[1:], "\n"])
 
 
 def error(message: str, hint: str = "", *, as_json: bool = False) -> None:

@@ -121,9 +121,9 @@ def attach(execution: Execution, *, show: bool, beside: bool, flags: str) -> int
 
 def _print_pages(execution: Execution, beside: bool) -> None:
     for page in execution.pages():
-        for is_output, lines in itertools.groupby(page, lambda line: line.phase == "output"):
-            text = "".join(f"{line.text}\n" for line in lines)
-            output.verbatim(text, beside=beside or not is_output)
+        for is_output, parts in itertools.groupby(page, lambda lines: lines.phase == "output"):
+            texts = (lines.printed() for lines in parts)
+            output.verbatim(texts, beside=beside or not is_output)
 
 
 def tell_left(execution: Execution, flags: str, how: str) -> None:

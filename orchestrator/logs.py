@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-import json
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,7 +15,7 @@ from orchestrator.records import Record
 from orchestrator.settings import Runtime
 from orchestrator.times import seconds_of
 from orchestrator.wire import (
-    LogEvent,
+    LogLines,
     LogsRequest,
     LogsResponse,
     WireError,
@@ -23,12 +23,16 @@ from orchestrator.wire import (
     split_end_marker,
 )
 
+MAX_REMEMBERED = 100
+PAGE_EVENTS = 10_000  # that GetLogEvents answers at most
 # Lambda answers 6 MB at most, counted when API Gateway's envelope has escaped the body once more.
 MAX_ANSWER_BYTES = 5_000_000
 # CloudWatch takes lines some seconds after they were written. Counted in looks, because the
 # account on this machine, where there is no such delay, looks ten times as often.
 LATE_LOOKS = 15
 _EPOCH = datetime.fromtimestamp(0, UTC)
+_UNESCAPED = bytes(set(range(0x20, 0x100)) - set(b'"\\'))
+_ESCAPED_BYTES = len(r"\\u0000")  # at most, in JSON that is a string in JSON
 _EVENT_BYTES = 100  # an event's in the answer, without its message: what it has as text included
 
 
@@ -38,7 +42,7 @@ def page(runtime: Runtime, request: LogsRequest) -> LogsResponse:
     Two calls to AWS where nothing is waited for. A stream that is not there yet is an empty page.
     Raises WireError: 404 for an unknown execution, 400 for a token that is none.
     """
-    record = executions.find(runtime, request)
+    record = _find(runtime, request)
     poll_seconds = runtime.settings.log_poll_seconds
     deadline = runtime.now() + request.wait_seconds
     while True:
@@ -58,18 +62,31 @@ def page(runtime: Runtime, request: LogsRequest) -> LogsResponse:
         next_token=token,
         done=done,
         exit_code=_exit_code(record, found, done),
-        in_columns=request.in_columns,
+        grouped=request.grouped,
     )
 
 
-def _is_done(runtime: Runtime, record: Record, found: Sequence[LogEvent], drained: bool) -> bool:
+def _find(runtime: Runtime, request: LogsRequest) -> Record:
+    """Remembered once it has ended: nothing of it changes then, and a log may have many pages."""
+    name = request.execution_id or request.task_arn or ""
+    if record := runtime.ended.get(name):
+        return record
+    record = executions.find(runtime, request)
+    if record.finished:
+        if len(runtime.ended) >= MAX_REMEMBERED:
+            runtime.ended.clear()
+        runtime.ended[name] = record
+    return record
+
+
+def _is_done(runtime: Runtime, record: Record, found: Sequence[LogLines], drained: bool) -> bool:
     """Whether nothing can come after this page.
 
     The end marker is the last line that task.sh prints. Where it never came (killed, lost, never
     started) the stream has to be empty for some time after the task's end.
     """
     if found:
-        return split_end_marker(record.execution_id, found[-1].message) is not None
+        return _marker(record, found) is not None
     if not record.finished or not drained:
         return False
     if record.task_arn is None or record.stopped_at is None:
@@ -79,16 +96,20 @@ def _is_done(runtime: Runtime, record: Record, found: Sequence[LogEvent], draine
     return abs(runtime.now() - seconds_of(record.stopped_at)) >= late_seconds
 
 
-def _exit_code(record: Record, found: Sequence[LogEvent], done: bool) -> int | None:
+def _exit_code(record: Record, found: Sequence[LogLines], done: bool) -> int | None:
     if done and found and not record.finished:
-        marker = split_end_marker(record.execution_id, found[-1].message)
+        marker = _marker(record, found)
         return marker[1] if marker else None
     return record.exit_code
 
 
+def _marker(record: Record, found: Sequence[LogLines]) -> tuple[str, int] | None:
+    return split_end_marker(record.execution_id, found[-1].lines.rpartition("\n")[2])
+
+
 def _read(
     runtime: Runtime, record: Record, request: LogsRequest
-) -> tuple[list[LogEvent], str | None]:
+) -> tuple[list[LogLines], str | None]:
     """The events after the request's token, as many as one answer holds, and the next token.
 
     An unchanged token means that there is nothing more now (CloudWatch Logs API, GetLogEvents).
@@ -100,25 +121,33 @@ def _read(
         "logStreamName": tasks.log_stream(record.task_arn),
         "startFromHead": True,
     }
-    if request.next_token is not None:
-        query["nextToken"] = request.next_token
-    limit = request.limit
-    while True:
+    found: list[LogLines] = []
+    token, left, room = request.next_token, request.limit, MAX_ANSWER_BYTES
+    while left > 0:
+        limit = min(left, PAGE_EVENTS)
         try:
-            answer = runtime.logs.get_log_events(**query, limit=limit)
+            answer = runtime.logs.get_log_events(**query, limit=limit, **_next(token))
         except ClientError as error:
             if refusals.code_of(error) == "ResourceNotFoundException":
-                return [], request.next_token
+                break
             raise _token_error(error, request) or error from None
-        found = [
-            LogEvent(_time(event["timestamp"]), event["message"].removesuffix("\n"))
-            for event in answer["events"]
-        ]
-        size = _answer_bytes(found, request.as_text)
-        # One event always fits: the awslogs driver splits lines at 256 KB.
-        if size <= MAX_ANSWER_BYTES or len(found) <= 1:
-            return found, answer["nextForwardToken"]
-        limit = max(1, len(found) * MAX_ANSWER_BYTES // size)
+        events = answer["events"]
+        lines = _grouped(events)
+        size = _answer_bytes(lines, len(events), request.as_text)
+        if size > room and found:
+            break  # it stands in the next answer
+        if size > room and len(events) > 1:  # one always fits: awslogs splits lines at 256 KB
+            left = max(1, len(events) * room // size)
+            continue
+        found += lines
+        token = answer["nextForwardToken"]
+        room -= size
+        left = left - len(events) if len(events) == limit else 0
+    return found, token
+
+
+def _next(token: str | None) -> dict[str, str]:
+    return {} if token is None else {"nextToken": token}
 
 
 def _token_error(error: ClientError, request: LogsRequest) -> WireError | None:
@@ -128,22 +157,27 @@ def _token_error(error: ClientError, request: LogsRequest) -> WireError | None:
     return invalid("next_token", "is refused by CloudWatch Logs", allowed)
 
 
-@functools.lru_cache  # of the lines of a burst many have the same
+def _grouped(events: Sequence[Mapping[str, Any]]) -> list[LogLines]:
+    same_time = itertools.groupby(events, key=itemgetter("timestamp"))
+    return [
+        LogLines(_time(at), "\n".join([event["message"].removesuffix("\n") for event in found]))
+        for at, found in same_time
+    ]
+
+
 def _time(milliseconds: int) -> str:
-    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03}Z"
+    at = _EPOCH + timedelta(milliseconds=milliseconds)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-@functools.lru_cache
-def _second(seconds: int) -> str:
-    return (_EPOCH + timedelta(seconds=seconds)).isoformat().removesuffix("+00:00")
+def _to_text(found: Sequence[LogLines]) -> str:
+    starts = ((f"{at[:10]} {at[11:19]} UTC | ", lines) for at, lines in found)
+    return "\n".join(start + lines.replace("\n", f"\n{start}") for start, lines in starts)
 
 
-def _to_text(found: Sequence[LogEvent]) -> str:
-    return "\n".join(f"{event.at[:10]} {event.at[11:19]} UTC | {event.message}" for event in found)
-
-
-def _answer_bytes(found: Sequence[LogEvent], as_text: bool) -> int:
-    """So many at most: in the messages as JSON the envelope escapes quotes and backslashes."""
-    messages = json.dumps([event.message for event in found], ensure_ascii=False)
-    once = len(messages.encode()) + messages.count('"') + messages.count("\\")
-    return once * (2 if as_text else 1) + _EVENT_BYTES * len(found)
+def _answer_bytes(found: Sequence[LogLines], events: int, as_text: bool) -> int:
+    """So many at most. Counted in one look at the text: as JSON it would have to be made twice."""
+    text = "".join([lines for _, lines in found]).encode(errors="replace")
+    escaped = text.translate(None, delete=_UNESCAPED)
+    once = len(text) + (_ESCAPED_BYTES - 1) * len(escaped)
+    return once * (2 if as_text else 1) + _EVENT_BYTES * events

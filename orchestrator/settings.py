@@ -50,6 +50,7 @@ class Runtime:
 
     verified_keys: SHA-256 of an API key -> until when it needs no bcrypt.
     remembered: what task_definitions.py has looked up, for as long as the process lives.
+    ended: the records of executions that have ended, which logs.py has looked up.
     """
 
     settings: Settings
@@ -62,6 +63,7 @@ class Runtime:
     random_hex: Callable[[int], str] = secrets.token_hex
     verified_keys: dict[str, float] = field(default_factory=dict, repr=False)
     remembered: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
+    ended: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

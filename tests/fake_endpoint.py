@@ -208,7 +208,7 @@ def log_page(pages: Sequence[Sequence[str]], index: int, exit_code: int | None) 
     done = index >= len(pages) - 1
     return {
         "logs": "\n".join(lines),
-        "events": [{"at": AT, "message": line} for line in lines],
+        "events": [{"at": AT, "lines": "\n".join(lines)}] if lines else [],
         "next_token": str(min(index + 1, len(pages))),
         "done": done,
         "exit_code": exit_code if done else None,

@@ -43,6 +43,7 @@ def test_the_public_names() -> None:
         "ExecutionNotFound",
         "ImageNotFound",
         "Line",
+        "Lines",
         "LocalAccountError",
         "MycliError",
         "RegistryLogin",

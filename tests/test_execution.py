@@ -16,7 +16,7 @@ import pytest
 from mycli import EndpointError, ExecutionFailed, UsageError
 from mycli.config import Profile
 from mycli.endpoint import Endpoint
-from mycli.execution import Execution, Line
+from mycli.execution import Execution, Lines
 from orchestrator.wire import ExecRequest, ExecResponse, begin_marker, end_marker, sign
 from tests.fake_endpoint import (
     ARN,
@@ -92,6 +92,18 @@ def test_a_failed_setup_has_no_output(endpoint: FakeEndpoint, execution_of: Foll
     assert run.exit_code == 125
 
 
+def test_a_function_that_puts_no_lines_together_is_understood(
+    endpoint: FakeEndpoint, execution_of: Follow
+) -> None:
+    """As one of before `grouped` answers."""
+    events = [{"at": AT, "message": line} for line in output_of(["one", "two"], 3)]
+    endpoint.says("logs", {"events": events, "next_token": "1", "done": True, "exit_code": 3})
+    run = execution_of(ID)
+    assert list(run.logs()) == ["one", "two"]
+    assert [line.text for line in run.events()] == ["Cloning...", "one", "two"]
+    assert endpoint.asked("logs")[0]["grouped"]
+
+
 def test_the_marker_of_another_execution_is_output(
     endpoint: FakeEndpoint, execution_of: Follow
 ) -> None:
@@ -118,7 +130,7 @@ def test_of_a_marker_that_cloudwatch_cut_in_two_the_record_tells_the_exit_code(
     marker = end_marker(ID, 123)
     endpoint.has_log([begin_marker(ID), "x" + marker[:cut]], [marker[cut:]], [], exit_code=123)
     run = execution_of(ID)
-    shown: list[Line] = []
+    shown: list[Lines] = []
     for page in run.pages():
         assert run.exit_code is None
         shown += page
@@ -282,7 +294,7 @@ def test_stop_passes_the_reason_on(endpoint: FakeEndpoint, execution_of: Follow)
 
 
 def test_memory_stays_flat_for_a_long_log(endpoint: FakeEndpoint, execution_of: Follow) -> None:
-    lines = [f"line {number}" for number in range(2_000)]
+    lines = [f"line {number}" for number in range(10_000)]
     pages = 60
 
     def script(request: Mapping[str, Any]) -> Answer:
@@ -295,11 +307,10 @@ def test_memory_stays_flat_for_a_long_log(endpoint: FakeEndpoint, execution_of: 
     endpoint.runs("logs", script)
     peaks: list[int] = []
     tracemalloc.start()
-    for number, _ in enumerate(execution_of(ID).pages()):
+    for _ in execution_of(ID).pages():
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.reset_peak()
-        if number == 9:
-            endpoint.seen.clear()
+        endpoint.seen.clear()
     tracemalloc.stop()
     assert len(peaks) == pages
     assert max(peaks[-10:]) < 1.5 * max(peaks[5:15])

@@ -111,15 +111,15 @@ def test_a_table_in_a_pipe_is_tab_separated(capsys: pytest.CaptureFixture[str]) 
 
 def test_the_commands_own_output_is_not_touched(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     output.result("before")
-    output.verbatim(EVIL + "\n")
-    output.verbatim("beside\n", beside=True)
+    output.verbatim([EVIL, "\n"])
+    output.verbatim(["beside\n"], beside=True)
     printed = capsysbinary.readouterr()
     assert printed.out == b"before\n" + EVIL.encode() + b"\n"
     assert printed.err == b"beside\n"
 
 
 def test_half_a_surrogate_pair_ends_nothing(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    output.verbatim("a\ud800b\n")
+    output.verbatim(["a\ud800b\n"])
     assert capsysbinary.readouterr().out == b"a?b\n"
 
 

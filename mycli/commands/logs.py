@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +13,7 @@ from mycli.commands import Json, Name, Profile, connect, of_profile
 from mycli.errors import MycliError
 
 if TYPE_CHECKING:
-    from mycli.execution import Execution, Line
+    from mycli.execution import Execution, Lines
 
 
 def logs(
@@ -63,11 +63,9 @@ def _as_text(execution: Execution, follow: bool, raw: bool) -> bool:
             output.story(f"Logs of {execution.name}\n{'━' * 40}")
         shown = True
         output.verbatim(
-            "".join(
-                f"{text}\n" if raw else f"{_time(at)} | {text}\n"
-                for at, text, phase in page
-                if phase == "output" or not raw
-            )
+            lines.printed() if raw else lines.printed(f"{_time(lines.at)} | ")
+            for lines in page
+            if lines.phase == "output" or not raw
         )
         del page  # before the next one comes
     return shown
@@ -91,10 +89,12 @@ def _as_json(execution: Execution, follow: bool) -> None:
     begun = [next(pages, ())]
     failures: list[MycliError] = []
 
-    def events() -> Iterator[list[str]]:
+    def events() -> Iterator[Iterator[str]]:
         try:
-            yield _documents(begun.pop())
-            yield from map(_documents, pages)
+            yield map(document, begun.pop())
+            for page in pages:
+                yield map(document, page)
+                del page  # before the next one comes
             if follow:
                 execution.exit_code = _exit_code(execution)
         except MycliError as error:
@@ -110,10 +110,13 @@ def _as_json(execution: Execution, follow: bool) -> None:
         raise typer.Exit(failures[0].exit_code)
 
 
-def _documents(page: Sequence[Line]) -> list[str]:
-    """Each line as JSON: by way of a dict each, a long log would take twice as long."""
-    quoted = json.JSONEncoder(ensure_ascii=False).encode
-    return [
-        f'{{"at": {quoted(at)}, "text": {quoted(text)}, "phase": "{phase}"}}'
-        for at, text, phase in page
-    ]
+def document(lines: Lines) -> str:
+    """Each line as JSON. A dict for each would make a long log take several times as long.
+
+    All are one text of JSON first, in which a character that none of them has ends a line.
+    """
+    before = f'{{"at": {json.dumps(lines.at)}, "text": "'
+    after = f'", "phase": "{lines.phase}"}}'
+    mark = next(char for char in map(chr, range(0x7F, 0x110000)) if char not in lines.text)
+    text = json.dumps(lines.text.replace("\n", mark), ensure_ascii=False)[1:-1]
+    return before + text.replace(mark, after + output.BETWEEN_ITEMS + before) + after

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from mycli.commands.logs import document
+from mycli.execution import Lines
 from orchestrator.wire import begin_marker
 from tests.conftest import Mycli
 from tests.fake_endpoint import ARN, AT, ID, STATUS, Answer, FakeEndpoint, log_page, output_of
@@ -93,3 +97,22 @@ def test_a_failure_half_way_is_told_in_the_document(configured: FakeEndpoint, my
     assert [event["text"] for event in document["events"]] == ["one"]
     assert document["error"] == "AWS refused"
     assert "AWS refused" in ran.err
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\n"), max_size=20), min_size=1))
+@example(["\x7f", "\\", '"', "\\n", "\x80\x7f", "\ud800", "\0"])
+def test_any_line_is_itself_in_json(lines: list[str]) -> None:
+    printed = document(Lines(AT, "\n".join(lines), "output"))
+    assert json.loads(f"[{printed}]") == [
+        {"at": AT, "text": line, "phase": "output"} for line in lines
+    ]
+
+
+def test_a_long_log_is_printed_whole(configured: FakeEndpoint, mycli: Mycli) -> None:
+    lines = [f"{number} {'long ' * (number % 9)}" for number in range(5000)]
+    configured.says("logs", log_page([output_of(lines)], 0, 0))
+    assert mycli("logs", "--raw", ID).out == "".join(f"{line}\n" for line in lines)
+    printed = mycli("logs", ID).out.splitlines()[1:]
+    assert printed == [f"2026-01-31 12:00:00 UTC | {line}" for line in lines]
+    events = json.loads(mycli("logs", "--json", ID).out)["events"]
+    assert [event["text"] for event in events[1:]] == lines

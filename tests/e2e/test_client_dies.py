@@ -45,7 +45,9 @@ def _when(action: str, *, answered: bool, has: Callable[[Any], bool] = bool) -> 
 
 
 def messages(page: Mapping[str, Any]) -> list[str]:
-    return [event.message for event in LogsResponse.from_json(page).events]
+    return [
+        line for event in LogsResponse.from_json(page).events for line in event.lines.split("\n")
+    ]
 
 
 MOMENTS: Mapping[str, Moment] = {

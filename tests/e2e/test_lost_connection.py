@@ -85,7 +85,7 @@ def test_an_endpoint_that_is_gone_for_a_while(machine: Machine, tmp_path: Path) 
     def fate(_: Mapping[str, Any], forward: Forward) -> Answer:
         answer = forward()
         events = LogsResponse.from_json(answer.document).events
-        if any(event.message == "line 1" for event in events):
+        if any("line 1" in event.lines.split("\n") for event in events):
             flowing.set()
         return answer
 

@@ -10,8 +10,8 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.stub import Stubber
 
-from orchestrator.logs import LATE_LOOKS, MAX_ANSWER_BYTES
-from orchestrator.wire import LogsResponse, begin_marker, end_marker
+from orchestrator.logs import LATE_LOOKS, MAX_ANSWER_BYTES, MAX_REMEMBERED, PAGE_EVENTS
+from orchestrator.wire import begin_marker, end_marker
 from tests.orchestrator.conftest import Account, Hooks, api_event, new_task_arn, task_event
 
 AT = 1_790_000_000_123
@@ -371,18 +371,110 @@ def test_whoever_reads_the_events_gets_no_text_besides(account: Account) -> None
     assert [event["message"] for event in page["events"]] == ["one"]
 
 
-def test_whoever_asks_for_columns_gets_the_same_events(account: Account) -> None:
+def test_whoever_asks_for_groups_gets_the_lines_of_a_time_together(account: Account) -> None:
+    execution_id, _ = started(account)
+    answer = logs_answer(["one", "two\n", 'zw"ei ✓'], "f/1")
+    answer["events"].append({"timestamp": AT + 1, "message": "later\n"})
+    asked = {"execution_id": execution_id, "grouped": True}
+    assert account.ok("logs", **asked)["events"] == []
+    with Stubber(account.runtime.logs) as logs:
+        for _ in range(2):
+            logs.add_response("get_log_events", answer)
+        grouped = account.ok("logs", **asked)
+        plain = account.ok("logs", execution_id=execution_id)
+
+    assert grouped["events"] == [
+        {"at": "2026-09-21T14:13:20.123Z", "lines": 'one\ntwo\nzw"ei ✓'},
+        {"at": "2026-09-21T14:13:20.124Z", "lines": "later"},
+    ]
+    assert [event["message"] for event in plain["events"]] == ["one", "two", 'zw"ei ✓', "later"]
+    assert grouped["logs"] == plain["logs"]
+
+
+def _served(hooks: Hooks, *pages: list[str]) -> list[tuple[str | None, int]]:
+    """Let these be CloudWatch's pages; what is asked for: the token and the limit."""
+    asked: list[tuple[str | None, int]] = []
+
+    def serve(body: dict[str, Any]) -> dict[str, Any]:
+        asked.append((body.get("nextToken"), body["limit"]))
+        at = int(body.get("nextToken", "0"))
+        return logs_answer(pages[at], f"{at + 1}")
+
+    hooks.answer("logs.GetLogEvents", serve)
+    return asked
+
+
+def test_one_answer_has_two_full_pages(account: Account, hooks: Hooks) -> None:
+    execution_id, _ = started(account)
+    asked = _served(hooks, ["a"] * PAGE_EVENTS, ["b"] * PAGE_EVENTS, ["c"])
+    whole = {"execution_id": execution_id, "limit": 20_000, "as_text": False, "grouped": True}
+
+    page = account.ok("logs", **whole)
+
+    lines = [event["lines"].split("\n") for event in page["events"]]
+    assert lines == [["a"] * PAGE_EVENTS, ["b"] * PAGE_EVENTS]
+    assert page["next_token"] == "2"
+    assert asked == [(None, PAGE_EVENTS), ("1", PAGE_EVENTS)]
+
+
+@pytest.mark.parametrize(
+    ("pages", "limit", "asked"),
+    [
+        ([["a"] * (PAGE_EVENTS - 1), ["b"]], 20_000, [10_000]),  # whoever follows, asks once
+        ([["a"] * PAGE_EVENTS, ["b"]], PAGE_EVENTS, [10_000]),
+        ([["a"] * PAGE_EVENTS, ["b"]], 15_000, [10_000, 5000]),
+    ],
+)
+def test_more_than_a_page_is_asked_for_only_where_there_is_more(
+    account: Account, hooks: Hooks, pages: list[list[str]], limit: int, asked: list[int]
+) -> None:
+    execution_id, _ = started(account)
+    seen = _served(hooks, *pages)
+
+    account.ok("logs", execution_id=execution_id, limit=limit, as_text=False, grouped=True)
+
+    assert [of for _, of in seen] == asked
+
+
+def test_a_second_page_for_which_there_is_no_room_comes_next_time(
+    account: Account, hooks: Hooks
+) -> None:
+    execution_id, _ = started(account)
+    _served(hooks, ["a" * 300] * PAGE_EVENTS, ["b" * 300] * PAGE_EVENTS, ["c"])
+    asked = {"execution_id": execution_id, "limit": 20_000, "as_text": False, "grouped": True}
+
+    first = account.ok("logs", **asked)
+    second = account.ok("logs", **asked, next_token=first["next_token"])
+
+    found = [[event["lines"][0] for event in page["events"]] for page in (first, second)]
+    assert found == [["a"], ["b", "c"]]
+    assert (first["next_token"], second["next_token"]) == ("1", "3")
+
+
+def test_an_execution_that_has_ended_is_looked_up_once_for_all_its_pages(account: Account) -> None:
     execution_id, task_arn = started(account)
-    asked = {"execution_id": execution_id, "in_columns": True}
-    assert account.ok("logs", **asked)["events"] == {"at": [], "message": []}
-    account.write_log(task_arn, "one", 'zw"ei ✓')
+    account.write_log(task_arn, "one", "two")
+    asked = {"execution_id": execution_id, "limit": 1}
+    token = account.ok("logs", **asked)["next_token"]
+    finish(account, execution_id, task_arn, 3)
+    account.calls.clear()
 
-    page = account.ok("logs", **asked)
+    page = account.ok("logs", **asked, next_token=token)
+    again = account.ok("logs", **asked, next_token=token)
 
-    assert page["events"]["message"] == ["one", 'zw"ei ✓']
-    assert LogsResponse.from_json(page) == LogsResponse.from_json(
-        account.ok("logs", execution_id=execution_id)
-    )
+    assert page == again
+    assert page["exit_code"] == 3
+    assert account.calls == ["GetItem", "GetLogEvents", "GetLogEvents"]
+
+
+def test_the_ended_ones_that_are_remembered_are_bounded(account: Account) -> None:
+    account.runtime.ended |= dict.fromkeys(map(str, range(MAX_REMEMBERED)))
+    execution_id, task_arn = started(account)
+    finish(account, execution_id, task_arn)
+
+    account.ok("logs", execution_id=execution_id)
+
+    assert list(account.runtime.ended) == [execution_id]
 
 
 def test_botocore_does_not_walk_the_events(account: Account, hooks: Hooks) -> None:

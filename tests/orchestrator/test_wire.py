@@ -27,7 +27,7 @@ from orchestrator.wire import (
     ListResponse,
     ListTaskDefinitionsRequest,
     ListTaskDefinitionsResponse,
-    LogEvent,
+    LogLines,
     LogsRequest,
     LogsResponse,
     NamedImage,
@@ -216,7 +216,8 @@ ALL_RESPONSES = st.one_of(
     st.builds(
         LogsResponse,
         logs=TEXT,
-        events=st.lists(st.builds(LogEvent, at=TEXT, message=TEXT), max_size=3).map(tuple),
+        events=st.lists(st.builds(LogLines, at=TEXT, lines=TEXT), max_size=3).map(tuple),
+        grouped=st.just(True),  # else a line of its own has an event of its own
         next_token=TOKENS,
         done=st.booleans(),
         exit_code=st.none() | st.integers(0, 255),
