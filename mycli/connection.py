@@ -14,7 +14,8 @@ import secrets
 import socket
 import ssl
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from mycli.config import Profile
@@ -35,21 +36,32 @@ def origin(profile: Profile) -> str:
     return "{0.scheme}://{0.netloc}".format(urlsplit(profile.api_endpoint))
 
 
-def post(client: httpx.Client, profile: Profile, body: bytes) -> httpx.Response:
+class Received(NamedTuple):
+    """An answer, of whatever status, whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+
+def post(client: httpx.Client, profile: Profile, body: bytes) -> Received:
     """Send a request with the key. Raises httpx.RequestError; EndpointError without a proof."""
     import httpx
 
-    response = _post(client, profile, body)
-    # It was read. With its stream it is a circle, and a page of a log would wait for the garbage
-    # collector: a long log would be in memory many times over.
+    with _post(client, profile, body) as response:
+        # Piece by piece: a page of a log is long, and httpx itself would keep it as bytes, too.
+        text = "".join(response.iter_text())
+    # With its stream a response is a circle, and waits for the garbage collector.
     response.stream = httpx.ByteStream(b"")
-    return response
+    return Received(response.status_code, response.headers, text)
 
 
-def _post(client: httpx.Client, profile: Profile, body: bytes) -> httpx.Response:
+def _post(
+    client: httpx.Client, profile: Profile, body: bytes
+) -> AbstractContextManager[httpx.Response]:
     headers = {wire.API_KEY_HEADER: profile.api_key, "Content-Type": "application/json"}
     if not profile.daemon_secret:
-        return client.post(profile.api_endpoint, content=body, headers=headers)
+        return client.stream("POST", profile.api_endpoint, content=body, headers=headers)
 
     def prove_new_connection(event: str, info: Mapping[str, Any]) -> None:
         if event == "connection.connect_tcp.complete":
@@ -57,7 +69,9 @@ def _post(client: httpx.Client, profile: Profile, body: bytes) -> httpx.Response
 
     # A connection is proved before it is one of the pool's, where other threads could take it.
     traced = {"trace": prove_new_connection}
-    return client.post(profile.api_endpoint, content=body, headers=headers, extensions=traced)
+    return client.stream(
+        "POST", profile.api_endpoint, content=body, headers=headers, extensions=traced
+    )
 
 
 def _prove_stream(stream: httpcore.NetworkStream, profile: Profile) -> None:

@@ -148,7 +148,7 @@ class Endpoint:
 
     # --- One try -----------------------------------------------------------------------------
 
-    def _post(self, body: bytes) -> httpx.Response:
+    def _post(self, body: bytes) -> connection.Received:
         import httpx
 
         try:
@@ -156,14 +156,11 @@ class Endpoint:
         except httpx.RequestError as error:
             raise self._unreachable(error) from error
 
-    def _parse(self, response: httpx.Response, answer: type[Answer]) -> Answer:
+    def _parse(self, received: connection.Received, answer: type[Answer]) -> Answer:
         self._reached = True
-        status, headers = response.status_code, response.headers
-        text = response.content.decode(errors="replace")
-        del response  # a page of a log is long: this is one time less of it in memory
-        document = _json_object(text)
-        if status != 200:
-            raise self._refused(status, headers, document)
+        document = _json_object(received.text)
+        if received.status != 200:
+            raise self._refused(received, document)
         # Some answers have no field that must be there, so one that has none of them is no answer.
         known = {item.name for item in dataclasses.fields(answer)}
         if known and not document.keys() & known:
@@ -175,9 +172,8 @@ class Endpoint:
 
     # --- What went wrong -----------------------------------------------------------------------
 
-    def _refused(
-        self, status: int, headers: Mapping[str, str], document: dict[str, Any]
-    ) -> MycliError:
+    def _refused(self, received: connection.Received, document: dict[str, Any]) -> MycliError:
+        status, headers, _ = received
         ours = "error" in document  # API Gateway's own answers have a `message` instead
         text = str(document.get("error") or document.get("message") or f"HTTP {status}")
         hint = str(document.get("hint") or "")

@@ -17,7 +17,6 @@ from orchestrator import wire
 Phase = Literal["setup", "output", "end"]
 
 PAGE_LINES = 20_000  # two pages of GetLogEvents
-PIECE_CHARACTERS = 32_768
 # What was there before comes back: lost connections are borne for so long while following.
 FOLLOWING_PATIENCE_SECONDS = 600.0
 # Following asks, and waits here: a request that the function holds keeps one of its processes from
@@ -203,21 +202,12 @@ def _parts(text: str, sign: str) -> Iterator[str]:
     while (found := text.find(sign, start)) >= 0:
         line = max(text.rfind("\n", start, found) + 1, start)
         if line > start:
-            yield from _pieces(text[start : line - 1])
+            yield text[start : line - 1]
         end = text.find("\n", found)
         if end < 0:
             yield text[line:]
             return
         yield text[line:end]
-        start = end + 1
-    yield from _pieces(text[start:])
-
-
-def _pieces(text: str) -> Iterator[str]:
-    """The same lines, in texts for which there is memory at hand: that of a page is given back."""
-    start = 0
-    while (end := text.find("\n", start + PIECE_CHARACTERS)) >= 0:
-        yield text[start:end]
         start = end + 1
     yield text[start:]
 

@@ -24,6 +24,7 @@ from orchestrator.wire import (
 )
 
 MAX_REMEMBERED = 100
+LINES_TOGETHER = 200
 PAGE_EVENTS = 10_000  # that GetLogEvents answers at most
 # Lambda answers 6 MB at most, counted when API Gateway's envelope has escaped the body once more.
 MAX_ANSWER_BYTES = 5_000_000
@@ -158,11 +159,14 @@ def _token_error(error: ClientError, request: LogsRequest) -> WireError | None:
 
 
 def _grouped(events: Sequence[Mapping[str, Any]]) -> list[LogLines]:
-    same_time = itertools.groupby(events, key=itemgetter("timestamp"))
-    return [
-        LogLines(_time(at), "\n".join([event["message"].removesuffix("\n") for event in found]))
-        for at, found in same_time
-    ]
+    """The events of each time together, in short texts: long ones cost their reader memory."""
+    found: list[LogLines] = []
+    for start in range(0, len(events), LINES_TOGETHER):
+        some = events[start : start + LINES_TOGETHER]
+        for at, same in itertools.groupby(some, key=itemgetter("timestamp")):
+            lines = [event["message"].removesuffix("\n") for event in same]
+            found.append(LogLines(_time(at), "\n".join(lines)))
+    return found
 
 
 def _time(milliseconds: int) -> str:
