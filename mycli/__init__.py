@@ -25,7 +25,8 @@ from mycli.errors import (
 
 if TYPE_CHECKING:
     from mycli.client import Client
-    from mycli.execution import Execution, Line, Lines
+    from mycli.execution import Execution
+    from mycli.lines import Line, Lines
     from mycli.stack.automation import Settings, Stack
     from mycli.stack.registries import RegistryLogin
 
@@ -61,8 +62,8 @@ __all__ = [
 _LAZY = {
     "Client": "client",
     "Execution": "execution",
-    "Line": "execution",
-    "Lines": "execution",
+    "Line": "lines",
+    "Lines": "lines",
     "RegistryLogin": "stack.registries",
     "Settings": "stack.automation",
     "Stack": "stack.automation",

@@ -1,22 +1,16 @@
-"""One execution: its status, its output, its exit code, and how to stop it.
-
-Output comes as lines of text. task.sh marks where the command's own output begins and ends, so each
-line is known to belong to the setup (the clone), to the command, or to what came after.
-"""
+"""One execution: its status, its output, its exit code, and how to stop it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
 
 from mycli.endpoint import PATIENCE_SECONDS, Endpoint, checked
 from mycli.errors import ExecutionFailed
+from mycli.lines import Line, Lines, Phase, in_phases
 from orchestrator import wire
 
-Phase = Literal["setup", "output", "end"]
-
-PAGE_LINES = 20_000  # two pages of GetLogEvents
+PAGE_LINES, PAGES = 10_000, 2  # of GetLogEvents, in an answer
 # What was there before comes back: lost connections are borne for so long while following.
 FOLLOWING_PATIENCE_SECONDS = 600.0
 # Following asks, and waits here: a request that the function holds keeps one of its processes from
@@ -29,26 +23,6 @@ LOCAL_PAUSES_SECONDS = (0.05, 0.5)
 COURTESY, LONGEST_COURTESY_SECONDS = 4, 2.0
 # After such a page more is there already.
 FLOWING_LINES, FLOWING_CHARACTERS = 100, 50_000
-
-
-class Line(NamedTuple):
-    """One line of an execution's log, without its newline. at: ISO 8601, in UTC."""
-
-    at: str
-    text: str
-    phase: Phase
-
-
-class Lines(NamedTuple):
-    """Lines of one time and phase that follow each other, with newlines between them."""
-
-    at: str
-    text: str
-    phase: Phase
-
-    def printed(self, before: str = "") -> str:
-        """All of them, each with its newline, and with `before` in front of it."""
-        return before + self.text.replace("\n", f"\n{before}") + "\n"
 
 
 class Execution:
@@ -151,7 +125,8 @@ class Execution:
             took = time.monotonic() - asked_at
             lines, exit_code = list[Lines](), None
             if page.events:
-                lines, phase, exit_code = _in_phases(page.events, self.id, phase)
+                lines, phase, exit_code = in_phases(page.events, self.id, phase)
+                pauses = self._pauses()
             if page.done and page.exit_code is not None:
                 exit_code = page.exit_code
             if exit_code is not None:
@@ -163,7 +138,6 @@ class Execution:
             is_flowing = not follow or _is_flowing(page)
             del page  # before the lines are printed: its memory is used again
             if lines:
-                pauses = self._pauses()
                 yield lines
                 del lines  # before the next ones come
             if is_last:
@@ -177,6 +151,7 @@ class Execution:
             next_token=token,
             wait_seconds=0,
             limit=PAGE_LINES,
+            pages=PAGES,
             as_text=False,
             grouped=True,
         )
@@ -196,50 +171,7 @@ class Execution:
             pause = min(pause * 1.5, longest)
 
 
-def _parts(text: str, sign: str) -> Iterator[str]:
-    """The same lines: those with the sign one by one, those in between together."""
-    start = 0
-    while (found := text.find(sign, start)) >= 0:
-        line = max(text.rfind("\n", start, found) + 1, start)
-        if line > start:
-            yield text[start : line - 1]
-        end = text.find("\n", found)
-        if end < 0:
-            yield text[line:]
-            return
-        yield text[line:end]
-        start = end + 1
-    yield text[start:]
-
-
 def _is_flowing(page: wire.LogsResponse) -> bool:
     lines = sum(event.lines.count("\n") + 1 for event in page.events)
     characters = sum(len(event.lines) for event in page.events)
     return lines >= FLOWING_LINES or characters >= FLOWING_CHARACTERS
-
-
-def _in_phases(
-    events: Sequence[wire.LogLines], execution_id: str, phase: Phase
-) -> tuple[list[Lines], Phase, int | None]:
-    """The events as lines without the markers; the phase after them; the end marker's exit code."""
-    sign = wire.sign(execution_id)
-    begin = wire.begin_marker(execution_id)
-    exit_code: int | None = None
-    lines: list[Lines] = []
-    for at, together in events:
-        for part in _parts(together, sign):
-            text, now = part, phase
-            if sign in text:
-                if phase == "setup" and text.endswith(begin):
-                    text, now = text.removesuffix(begin), "output"
-                elif phase != "end" and (found := wire.split_end_marker(execution_id, text)):
-                    (text, exit_code), now = found, "end"
-                elif phase == "output":  # task.sh says why it stops the command
-                    text, _, said = text.partition(sign)
-                    lines += [Lines(at, text, phase)] if text else []
-                    lines.append(Lines(at, f"mycli: {said}", "end"))
-                    continue
-            if text or now == phase:
-                lines.append(Lines(at, text, phase))
-            phase = now
-    return lines, phase, exit_code

@@ -25,7 +25,6 @@ from orchestrator.wire import (
 
 MAX_REMEMBERED = 100
 LINES_TOGETHER = 200
-PAGE_EVENTS = 10_000  # that GetLogEvents answers at most
 # Lambda answers 6 MB at most, counted when API Gateway's envelope has escaped the body once more.
 MAX_ANSWER_BYTES = 5_000_000
 # CloudWatch takes lines some seconds after they were written. Counted in looks, because the
@@ -123,9 +122,9 @@ def _read(
         "startFromHead": True,
     }
     found: list[LogLines] = []
-    token, left, room = request.next_token, request.limit, MAX_ANSWER_BYTES
-    while left > 0:
-        limit = min(left, PAGE_EVENTS)
+    token, limit, pages = request.next_token, request.limit, request.pages
+    room = MAX_ANSWER_BYTES
+    while pages > 0:
         try:
             answer = runtime.logs.get_log_events(**query, limit=limit, **_next(token))
         except ClientError as error:
@@ -138,12 +137,12 @@ def _read(
         if size > room and found:
             break  # it stands in the next answer
         if size > room and len(events) > 1:  # one always fits: awslogs splits lines at 256 KB
-            left = max(1, len(events) * room // size)
+            limit, pages = max(1, len(events) * room // size), 1
             continue
         found += lines
         token = answer["nextForwardToken"]
         room -= size
-        left = left - len(events) if len(events) == limit else 0
+        pages = pages - 1 if len(events) == limit else 0
     return found, token
 
 

@@ -16,7 +16,8 @@ import pytest
 from mycli import EndpointError, ExecutionFailed, UsageError
 from mycli.config import Profile
 from mycli.endpoint import Endpoint
-from mycli.execution import Execution, Lines
+from mycli.execution import Execution
+from mycli.lines import Lines
 from orchestrator.wire import ExecRequest, ExecResponse, begin_marker, end_marker, sign
 from tests.fake_endpoint import (
     ARN,

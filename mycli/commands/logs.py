@@ -13,7 +13,8 @@ from mycli.commands import Json, Name, Profile, connect, of_profile
 from mycli.errors import MycliError
 
 if TYPE_CHECKING:
-    from mycli.execution import Execution, Lines
+    from mycli.execution import Execution
+    from mycli.lines import Lines
 
 
 def logs(

@@ -70,6 +70,7 @@ class LogsRequest(ExecutionRequest):
     """A page of an execution's output. wait_seconds: how long to wait for something to be there.
 
     as_text: with `logs` in the answer; whoever reads `events` gets half as much without.
+    pages: of CloudWatch's, of `limit` events each, as many as an answer has room for.
     grouped: with those `events` together that have the same time, which makes a long log several
     times as fast to send and to read.
     """
@@ -79,7 +80,8 @@ class LogsRequest(ExecutionRequest):
     wait_seconds: int = whole(0, MAX_WAIT_SECONDS, 0)
     as_text: bool = checked(is_boolean, True)
     grouped: bool = checked(is_boolean, False)
-    limit: int = whole(1, 20_000, 1000)
+    limit: int = whole(1, 10_000, 1000)
+    pages: int = whole(1, 2, 1)
 
 
 @dataclass(frozen=True, kw_only=True)

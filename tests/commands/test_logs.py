@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mycli.commands.logs import document
-from mycli.execution import Lines
+from mycli.lines import Lines
 from orchestrator.wire import begin_marker
 from tests.conftest import Mycli
 from tests.fake_endpoint import ARN, AT, ID, STATUS, Answer, FakeEndpoint, log_page, output_of
