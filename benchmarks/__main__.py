@@ -27,6 +27,7 @@ def main() -> int:
         parser.error(f"there is no {', '.join(sorted(unknown))}; there is {', '.join(NAMES)}")
     signal.signal(signal.SIGTERM, _end)
     rows: list[Row] = []
+    failed = 0
     began = time.monotonic()
     with bench.opened(given.quick) as opened:
         for name in given.names or NAMES:
@@ -34,14 +35,16 @@ def main() -> int:
             try:
                 rows.append(importlib.import_module(f"benchmarks.rows.{name}").measured(opened))
             except Exception as error:  # noqa: BLE001 - the other rows are worth having
-                rows.append(Row(name, name, "", notes=[f"not measured: {error}"]))
+                failed = 1
+                reason = f"not measured: {type(error).__name__}: {error}"
+                rows.append(Row(name, name, "", notes=[reason]))
         result = report.Report.of(opened, rows, time.monotonic() - began)
         sys.stdout.write(result.as_text() + "\n")
         if given.json:
             given.json.write_text(json.dumps(result.to_json(), indent=2) + "\n")
         if given.docs:
             result.write(given.docs)
-    return 0
+    return failed
 
 
 def _end(_number: int, _frame: object) -> None:

@@ -103,10 +103,9 @@ def _function_seconds(bench: Bench) -> float:
     """What the function says that its last exec took."""
     logs = bench.root / "home" / "local" / "logs"
     lines = "".join(path.read_text() for path in sorted(logs.rglob("*lambda*/*"), key=_changed))
-    said = [
-        json.loads(line)[1] for line in lines.splitlines() if '\\"action\\": \\"exec\\"' in line
-    ]
-    return json.loads(said[-1])["milliseconds"] / 1000
+    execs = [line for line in lines.splitlines() if '\\"action\\": \\"exec\\"' in line]
+    said = json.loads(execs[-1])["message"]
+    return json.loads(said)["milliseconds"] / 1000
 
 
 def _changed(path: Path) -> float:
