@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from mycli.client import Client
+    from mycli.columns import Cut
+    from orchestrator.wire import TaskDefinition
 
 Item = TypeVar("Item")
 
@@ -78,6 +80,28 @@ def duration(text: str) -> timedelta | None:
 def day(time: str | None) -> str:
     """The day of an ISO 8601 time, for a table; JSON has the time itself."""
     return (time or "")[:10]
+
+
+DEFINITION_COLUMNS: Mapping[str, Cut] = {
+    "FAMILY": "start",
+    "REV": "never",
+    "IMAGE": "start",
+    "STATUS": "never",
+    "REGISTERED": "never",
+    "LAST USED": "never",
+}
+
+
+def definition_row(item: TaskDefinition) -> tuple[str, ...]:
+    """What a table of task definitions tells of one, in its columns."""
+    return (
+        item.family,
+        str(item.revision),
+        f"{item.image} (template)" if item.template else item.image,
+        item.status,
+        day(item.registered_at),
+        day(item.last_used_at),
+    )
 
 
 def counting(items: Iterable[Item], clock: Callable[[], float] = time.monotonic) -> Iterator[Item]:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mycli import output
-from mycli.commands import Json, Profile, connect, counting, day, duration
+from mycli.commands import (
+    DEFINITION_COLUMNS,
+    Json,
+    Profile,
+    connect,
+    counting,
+    definition_row,
+    duration,
+)
 from mycli.errors import MycliError, UsageError
 
 if TYPE_CHECKING:
     from mycli.client import Client
-    from mycli.columns import Cut
     from orchestrator.wire import KeptTaskDefinition, TaskDefinition
 
 
@@ -52,7 +59,7 @@ def cleanup_task_definitions(
         found = [*counting(client.task_definitions(include_inactive=True))]
         chosen = choose(found, before, keep)
         if chosen and not as_json:
-            output.table(_COLUMNS, [_row(item) for item in chosen], _SPARE)
+            output.table(DEFINITION_COLUMNS, [definition_row(item) for item in chosen], _SPARE)
         removed: list[str] = []
         kept: list[KeptTaskDefinition] = []
         if chosen and not dry_run:
@@ -111,20 +118,7 @@ def choose(
     return chosen
 
 
-_COLUMNS: Mapping[str, Cut] = {
-    "FAMILY": "start",
-    "REV": "never",
-    "IMAGE": "start",
-    "STATUS": "never",
-    "REGISTERED": "never",
-    "LAST USED": "never",
-}
 _SPARE = ("STATUS", "REGISTERED")
-
-
-def _row(item: TaskDefinition) -> tuple[str, ...]:
-    days = day(item.registered_at), day(item.last_used_at)
-    return (item.family, str(item.revision), item.image, item.status, *days)
 
 
 def _confirm(number: int) -> None:

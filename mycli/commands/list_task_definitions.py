@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mycli import output
-from mycli.commands import Json, Profile, connect, counting, day
+from mycli.commands import (
+    DEFINITION_COLUMNS,
+    Json,
+    Profile,
+    connect,
+    counting,
+    definition_row,
+)
 
 if TYPE_CHECKING:
     from mycli.columns import Cut
@@ -47,25 +54,9 @@ def list_task_definitions(
         output.story("No task definitions.")
 
 
-_COLUMNS: Mapping[str, Cut] = {
-    "FAMILY": "start",
-    "REV": "never",
-    "IMAGE": "start",
-    "STATUS": "never",
-    "REGISTERED": "never",
-    "LAST USED": "never",
-    "RUNS": "never",
-}
+_COLUMNS: Mapping[str, Cut] = {**DEFINITION_COLUMNS, "RUNS": "never"}
 _SPARE = ("REGISTERED", "STATUS", "RUNS")
 
 
 def _row(item: TaskDefinition) -> tuple[str, ...]:
-    return (
-        item.family,
-        str(item.revision),
-        f"{item.image} (template)" if item.template else item.image,
-        item.status,
-        day(item.registered_at),
-        day(item.last_used_at),
-        str(item.executions),
-    )
+    return (*definition_row(item), str(item.executions))
