@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import bcrypt
 
-from orchestrator.settings import Runtime
+from orchestrator.settings import Runtime, remember
 from orchestrator.wire import API_KEY_HEADER, API_KEY_PATTERN, WireError
 
 REMEMBERED_SECONDS = 300
@@ -33,9 +33,7 @@ def authenticate(runtime: Runtime, headers: Mapping[str, str]) -> None:
         return
     if not bcrypt.checkpw(key.encode(), runtime.settings.api_key_hash.encode()):
         raise _unauthorized()
-    if len(runtime.verified_keys) >= MAX_REMEMBERED:
-        runtime.verified_keys.clear()
-    runtime.verified_keys[digest] = now + REMEMBERED_SECONDS
+    remember(runtime.verified_keys, digest, now + REMEMBERED_SECONDS, MAX_REMEMBERED)
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

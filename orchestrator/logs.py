@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from orchestrator import executions, healing, refusals, tasks
 from orchestrator.records import Record
-from orchestrator.settings import Runtime
+from orchestrator.settings import Runtime, remember
 from orchestrator.times import seconds_of
 from orchestrator.wire import (
     LogLines,
@@ -73,9 +73,7 @@ def _find(runtime: Runtime, request: LogsRequest) -> Record:
         return record
     record = executions.find(runtime, request)
     if record.finished:
-        if len(runtime.ended) >= MAX_REMEMBERED:
-            runtime.ended.clear()
-        runtime.ended[name] = record
+        remember(runtime.ended, name, record, MAX_REMEMBERED)
     return record
 
 

@@ -12,10 +12,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 # API Gateway gives up after 29 s: all tries of one call must end well before that.
 CLIENT_CONFIG = Config(
@@ -118,6 +121,13 @@ def _take_events(
         document = json.loads(response_dict["body"])
         customized_response_dict["events"] = document.pop("events")
         response_dict["body"] = json.dumps(document).encode()
+
+
+def remember(known: dict[Key, Value], key: Key, value: Value, most: int) -> None:
+    """Keep it while this process lives; where there are so many already, all others go."""
+    if len(known) >= most:
+        known.clear()
+    known[key] = value
 
 
 def log(**fields: object) -> None:

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from orchestrator import refusals
 from orchestrator.families import family_names, short_name
 from orchestrator.locks import alone
-from orchestrator.settings import Runtime, log
+from orchestrator.settings import Runtime, log, remember
 from orchestrator.wire import CONTAINER_NAME, image_host
 
 STACK_TAG = "mycli:stack"
@@ -98,9 +98,8 @@ def find(
         shell=None if its_shell == _kind(template)[1] else its_shell,
     )
     revision = _find_or_register(runtime, definition, image, families)
-    if len(runtime.remembered) >= MAX_REMEMBERED:
-        runtime.remembered.clear()
-    runtime.remembered[remembered] = dataclasses.replace(revision, reason="")
+    without_reason = dataclasses.replace(revision, reason="")
+    remember(runtime.remembered, remembered, without_reason, MAX_REMEMBERED)
     return revision
 
 
